@@ -111,7 +111,7 @@ def component(module: str) -> str:
 
 
 def canonical(module: str, tree: Tree) -> str:
-    """The file that a dotted name lives in: `smtp` is `smtp.__init__`, `smtp.x.Name` is `smtp.x`."""
+    """The file that a dotted name lives in: `smtp` is `smtp.__init__`, `smtp.x.Y` is `smtp.x`."""
     while module:
         if module in tree:
             return module

@@ -20,7 +20,7 @@ import mailproto
 
 ROOT = Path(__file__).parent.parent
 PROTOCOLS = {"smtp", "pop3", "imap"}
-HEAVY = {"ssl", "asyncio", "socket", "threading", "logging", "hypothesis", "cryptography", "email"}
+HEAVY = {"ssl", "asyncio", "socket", "logging", "hypothesis", "cryptography", "email"}
 
 
 def public_packages() -> list[str]:

@@ -1,0 +1,142 @@
+"""The only input buffer: octets go in as they arrive, lines and blocks come out.
+
+Time is linear in the octets for every chunking: a search resumes where the last one stopped, and
+pieces are joined only once the line they belong to is complete. Only CRLF ends a line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["Framer", "LineTooLong"]
+
+_CR = 13
+_LF = 10
+
+
+class LineTooLong(Exception):
+    """No CRLF within the limit; ``start`` holds the first octets of the offending line."""
+
+    def __init__(self, limit: int, start: bytes) -> None:
+        super().__init__(f"line longer than {limit} octets")
+        self.limit = limit
+        self.start = start
+
+
+class Framer:
+    """A buffer of received octets, read as CRLF lines or as blocks of octets."""
+
+    __slots__ = (
+        "_buffer",
+        "_eof",
+        "_line_in_pieces",
+        "_pieces",
+        "_pieces_size",
+        "_position",
+        "_scan",
+    )
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._position = 0
+        self._scan = 0
+        # What arrived behind an unfinished _buffer; joined to it when a line end is among it.
+        self._pieces: deque[bytes] = deque()
+        self._pieces_size = 0
+        self._line_in_pieces = False
+        self._eof = False
+
+    def __len__(self) -> int:
+        """The number of octets that wait."""
+        return len(self._buffer) - self._position + self._pieces_size
+
+    @property
+    def eof(self) -> bool:
+        """Whether the peer has closed its side and everything before that was read."""
+        return self._eof and not len(self)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer has closed its side, read or not."""
+        return self._eof
+
+    def feed(self, data: bytes) -> None:
+        """Store ``data``; ``b""`` means end of file."""
+        if not data:
+            self._eof = True
+        elif self._position == len(self._buffer) and not self._pieces:
+            self._buffer = data
+            self._position = self._scan = 0
+        else:
+            if not self._line_in_pieces:
+                last = self._pieces[-1] if self._pieces else self._buffer
+                self._line_in_pieces = b"\r\n" in data or (data[0] == _LF and last[-1] == _CR)
+            self._pieces.append(data)
+            self._pieces_size += len(data)
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._buffer = b""
+        self._position = self._scan = self._pieces_size = 0
+        self._pieces.clear()
+        self._line_in_pieces = False
+
+    def line(self, limit: int) -> bytes | None:
+        """The next line without its CRLF, or ``None`` while it is incomplete.
+
+        ``limit`` counts the CRLF. Raises ``LineTooLong``, whichever way the line was cut.
+        """
+        end = self._buffer.find(b"\r\n", self._scan)
+        if end < 0 and self._line_in_pieces:
+            self._join()
+            end = self._buffer.find(b"\r\n", self._scan)
+        start = self._position
+        if end < 0:
+            if len(self) >= limit:
+                raise self._too_long(limit)
+            # A CR at the end may yet become a CRLF.
+            self._scan = max(start, len(self._buffer) - 1)
+            return None
+        if end + 2 - start > limit:
+            raise self._too_long(limit)
+        self._position = self._scan = end + 2
+        return self._buffer[start:end]
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` octets, as many as lie together; ``b""`` when none wait."""
+        if self._position == len(self._buffer) and not self._next_piece():
+            return b""
+        start, available = self._position, len(self._buffer) - self._position
+        if available <= size:
+            self._position = self._scan = len(self._buffer)
+            return self._buffer[start:] if start else self._buffer
+        self._position = self._scan = start + size
+        return self._buffer[start : start + size]
+
+    def unread(self, data: bytes) -> None:
+        """Put back the end of what ``read`` has just returned."""
+        self._position -= len(data)
+        self._scan = self._position
+
+    def _next_piece(self) -> bool:
+        if not self._pieces:
+            return False
+        self._buffer = self._pieces.popleft()
+        self._pieces_size -= len(self._buffer)
+        self._position = self._scan = 0
+        # The flag may now speak of the line end in _buffer; a needless join costs one copy.
+        if not self._pieces:
+            self._line_in_pieces = False
+        return True
+
+    def _join(self) -> None:
+        self._scan -= self._position
+        self._pieces.appendleft(self._buffer[self._position :])
+        self._buffer = b"".join(self._pieces)
+        self._position = self._pieces_size = 0
+        self._pieces.clear()
+        self._line_in_pieces = False
+
+    def _too_long(self, limit: int) -> LineTooLong:
+        self._join()
+        return LineTooLong(limit, self._buffer[:64])

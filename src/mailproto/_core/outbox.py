@@ -1,0 +1,56 @@
+"""Octets that wait to be sent, and the points where sending must wait for the peer.
+
+A synchronizing literal (RFC 9051 section 4.3) ends what may be sent until the server asks for
+more: ``hold()`` marks that point, ``release()`` opens it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """A queue of octets with wait points."""
+
+    __slots__ = ("_behind", "_ready")
+
+    def __init__(self) -> None:
+        self._ready: list[bytes] = []
+        # One list for each wait point that is still closed, oldest first.
+        self._behind: deque[list[bytes]] = deque()
+
+    def __bool__(self) -> bool:
+        """Whether ``take`` would return something."""
+        return bool(self._ready)
+
+    @property
+    def holding(self) -> int:
+        """How many wait points are still closed."""
+        return len(self._behind)
+
+    def write(self, data: bytes) -> None:
+        """Queue ``data`` behind everything written before."""
+        (self._behind[-1] if self._behind else self._ready).append(data)
+
+    def hold(self) -> None:
+        """Let nothing that is written from now on out before one more ``release``."""
+        self._behind.append([])
+
+    def release(self) -> None:
+        """Open the oldest wait point."""
+        self._ready += self._behind.popleft()
+
+    def take(self) -> bytes:
+        """Everything that may be sent now; it is the caller's from here on."""
+        if not self._ready:
+            return b""
+        data = self._ready[0] if len(self._ready) == 1 else b"".join(self._ready)
+        self._ready = []
+        return data
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._ready = []
+        self._behind.clear()

@@ -1,0 +1,1 @@
+"""Conversations written once, as generators that yield effects; see ``mailproto.flows.effects``."""

@@ -1,0 +1,137 @@
+"""What a conversation asks of its driver: the whole vocabulary between flows and transports.
+
+A conversation (flow) is a plain generator. It yields effects, is sent their results, and returns
+its own result; it knows no socket, no clock and no event loop, so that one text serves ``sync``
+and ``aio``, clients and servers. Flows call one another with ``yield from``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import ParamSpec, TypeAlias, cast
+
+from typing_extensions import TypeVar
+
+from mailproto._core.frozen import frozen
+
+__all__ = [
+    "Call",
+    "Deadline",
+    "Effect",
+    "Flow",
+    "Read",
+    "StartTLS",
+    "Wakeup",
+    "Write",
+    "call",
+    "call_blocking",
+    "deadline",
+    "read",
+    "start_tls",
+    "write",
+]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Wakeup:
+    """Ends a ``Read`` from outside; ``set`` may be called from any thread, more than once.
+
+    A server session gives ``wakeup.set`` to the store as the listener for changes. The driver
+    puts its own hook into ``on_set``; what was set before the next ``Read`` is not lost.
+    """
+
+    __slots__ = ("is_set", "on_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self.on_set: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        """Wake the session that waits in ``Read``, or the next one that begins to."""
+        self.is_set = True
+        hook = self.on_set
+        if hook is not None:
+            hook()
+
+
+@frozen
+class Read:
+    """Wait for octets. The result is what arrived, ``b""`` at end of file, ``None`` if woken.
+
+    Raises DeadlineExceeded in the flow when the deadline in force passes, ConnectionLost when
+    the connection breaks.
+    """
+
+    wakeup: Wakeup | None = None
+
+
+@frozen
+class Write:
+    """Send octets and wait until the transport has taken them (bounded buffering)."""
+
+    data: bytes
+
+
+@frozen
+class StartTLS:
+    """Do the TLS handshake now, as client or server, as the driver was configured.
+
+    Raises TLSError in the flow when it fails. Octets of the handshake never reach the flow.
+    """
+
+
+@frozen
+class Deadline:
+    """From now on reads and writes must be done within ``seconds`` in total; ``None``: no bound."""
+
+    seconds: float | None
+
+
+@frozen
+class Call:
+    """Call ``function`` outside the protocol (a store, a handler, a relay) and wait for it.
+
+    The async driver awaits an awaitable result and runs ``blocking`` functions in a worker
+    thread; the sync driver calls directly. What it raises is raised in the flow.
+    """
+
+    function: Callable[[], object]
+    blocking: bool = False
+
+
+Effect: TypeAlias = Read | Write | StartTLS | Deadline | Call
+Flow: TypeAlias = Generator[Effect, object, T]
+"""A conversation with a result of type ``T``."""
+
+
+def read(wakeup: Wakeup | None = None) -> Flow[bytes | None]:
+    """Octets from the peer; ``b""`` at end of file; ``None`` if ``wakeup`` was set first."""
+    return cast("bytes | None", (yield Read(wakeup)))
+
+
+def write(data: bytes) -> Flow[None]:
+    """Send ``data``; nothing happens for ``b""``."""
+    if data:
+        yield Write(data)
+
+
+def start_tls() -> Flow[None]:
+    """Do the TLS handshake."""
+    yield StartTLS()
+
+
+def deadline(seconds: float | None) -> Flow[None]:
+    """Bound what follows to ``seconds`` in total."""
+    yield Deadline(seconds)
+
+
+def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
+    """The result of ``function``, awaited where it is awaitable."""
+    return cast("T", (yield Call(lambda: function(*args, **kwargs))))
+
+
+def call_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
+    """The result of a ``function`` that may block for long, off the event loop."""
+    return cast("T", (yield Call(lambda: function(*args, **kwargs), blocking=True)))

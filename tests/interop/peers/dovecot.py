@@ -1,0 +1,209 @@
+"""A real Dovecot 2.3 on loopback: IMAP, POP3, LMTP, submission, and its SASL service for Postfix.
+
+It runs in the foreground from a directory of its own, as one unprivileged user; /etc/dovecot is
+never read. Users alice, bob and carol have the password "secret"; the mail domain is peer.test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interop.peers.certificate import Certificate
+from interop.peers.process import (
+    HOST,
+    Daemon,
+    Worker,
+    free_ports,
+    reachable_directory,
+    require,
+    require_file,
+    run,
+    unavailable,
+)
+
+USERS = ("alice", "bob", "carol")
+PASSWORD = "secret"
+DOMAIN = "peer.test"
+
+SERVICES = ["imap", "imaps", "pop3", "pop3s", "lmtp", "submission", "submissions", "sasl"]
+
+
+@dataclass(frozen=True)
+class Dovecot:
+    """The ports of a running Dovecot and where its files are."""
+
+    imap: int
+    imaps: int
+    pop3: int
+    pop3s: int
+    lmtp: int
+    submission: int
+    submissions: int
+    sasl: int
+    ca: Path = field(kw_only=True)
+    directory: Path = field(kw_only=True)
+    host: str = HOST
+
+    def log(self) -> str:
+        return (self.directory / "dovecot.log").read_text(errors="replace")
+
+
+def _configuration(
+    directory: Path, ports: dict[str, int], certificate: Certificate, worker: Worker, relay: int
+) -> str:
+    """The whole dovecot.conf.
+
+    Services that usually chroot or run as root do neither here; there is one user for everything.
+    """
+    return f"""
+protocols = imap pop3 lmtp submission
+listen = {HOST}
+base_dir = {directory}/run
+state_dir = {directory}/run
+log_path = {directory}/dovecot.log
+instance_name = {directory.name}
+shutdown_clients = yes
+
+default_internal_user = {worker.name}
+default_internal_group = {worker.group}
+default_login_user = {worker.name}
+first_valid_uid = 1
+mail_uid = {worker.uid}
+mail_gid = {worker.gid}
+mail_location = maildir:~/Maildir
+mail_max_userip_connections = 1000
+hostname = {DOMAIN}
+postmaster_address = postmaster@{DOMAIN}
+
+ssl = yes
+ssl_cert = <{certificate.certificate}
+ssl_key = <{certificate.key}
+disable_plaintext_auth = no
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_failure_delay = 0
+passdb {{
+  driver = passwd-file
+  args = username_format=%n {directory}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = username_format=%n {directory}/users
+}}
+
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox Sent {{
+    auto = create
+    special_use = \\Sent
+  }}
+  mailbox Trash {{
+    auto = create
+    special_use = \\Trash
+  }}
+}}
+
+protocol imap {{
+  imap_idle_notify_interval = 5 s
+}}
+submission_relay_host = {HOST}
+submission_relay_port = {relay}
+
+# no delay after a wrong password: tests try many
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {ports["imap"]}
+  }}
+  inet_listener imaps {{
+    port = {ports["imaps"]}
+    ssl = yes
+  }}
+}}
+service imap-urlauth-login {{
+  chroot =
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {ports["pop3"]}
+  }}
+  inet_listener pop3s {{
+    port = {ports["pop3s"]}
+    ssl = yes
+  }}
+}}
+service submission-login {{
+  chroot =
+  inet_listener submission {{
+    port = {ports["submission"]}
+  }}
+  inet_listener submissions {{
+    port = {ports["submissions"]}
+    ssl = yes
+  }}
+}}
+service lmtp {{
+  chroot =
+  inet_listener lmtp {{
+    port = {ports["lmtp"]}
+  }}
+}}
+service auth {{
+  inet_listener sasl {{
+    address = {HOST}
+    port = {ports["sasl"]}
+  }}
+}}
+"""
+
+
+@contextmanager
+def run_dovecot(certificate: Certificate, *, relay_port: int = 1) -> Iterator[Dovecot]:
+    """Start Dovecot, wait for its greeting, stop it at the end.
+
+    `relay_port` is where its submission service hands mail on; the default refuses connections.
+    """
+    program = require("dovecot", "dovecot-core")
+    version = run(program, "--version").text.strip()
+    if not version.startswith("2.3."):
+        unavailable(f"the fixture configures Dovecot 2.3; this one is {version}")
+    for service in ("imap", "pop3", "lmtp", "submission"):
+        require_file(f"/usr/lib/dovecot/{service}", f"dovecot-{service}d")
+
+    worker = Worker.current()
+    with reachable_directory("dc") as directory:
+        for name in ("run", "home"):
+            (directory / name).mkdir()
+        (directory / "dovecot.log").touch()
+        worker.own(directory / "run", directory / "home", directory / "dovecot.log")
+        (directory / "users").write_text(
+            "".join(f"{u}:{{PLAIN}}{PASSWORD}::::{directory}/home/{u}::\n" for u in USERS)
+        )
+        ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        configuration = directory / "dovecot.conf"
+        configuration.write_text(_configuration(directory, ports, certificate, worker, relay_port))
+        daemon = Daemon(
+            [program, "-F", "-c", os.fspath(configuration)],
+            log=directory / "stderr.log",
+            worker=worker,
+        )
+        try:
+            daemon.wait_for_greeting(ports["imap"], b"* OK", [directory / "dovecot.log"])
+            daemon.wait_for_greeting(ports["lmtp"], b"220 ", [directory / "dovecot.log"])
+            yield Dovecot(*ports.values(), ca=certificate.certificate, directory=directory)
+        finally:
+            daemon.stop()

@@ -46,7 +46,7 @@ class Dovecot:
     sasl: int
     ca: Path = field(kw_only=True)
     directory: Path = field(kw_only=True)
-    host: str = HOST
+    host: str = field(default=HOST, kw_only=True)
 
     def log(self) -> str:
         return (self.directory / "dovecot.log").read_text(errors="replace")

@@ -44,7 +44,7 @@ class Postfix:
     """TLS from the start; AUTH is required."""
     ca: Path = field(kw_only=True)
     directory: Path = field(kw_only=True)
-    host: str = HOST
+    host: str = field(default=HOST, kw_only=True)
 
     def log(self) -> str:
         return (self.directory / "postfix.log").read_text(errors="replace")

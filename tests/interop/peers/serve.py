@@ -16,8 +16,6 @@ import pytest
 
 from interop.peers.process import HOST
 
-SERVICES = ("smtp", "submission", "smtps", "lmtp", "imap", "imaps", "pop3", "pop3s")
-
 READY_SECONDS = 20.0
 STOP_SECONDS = 15.0
 
@@ -25,11 +23,20 @@ STOP_SECONDS = 15.0
 class Serve:
     """A running `mailproto serve`.
 
-    `ports` and the attributes named after the services come from its ready line; `ca` is the file
-    that clients trust.
+    `ports` and the attributes named after the services come from its ready line (a service that
+    was not opened has no attribute); `ca` is the file that clients trust.
     """
 
     host = HOST
+    ca: Path
+    smtp: int
+    submission: int
+    smtps: int
+    lmtp: int
+    imap: int
+    imaps: int
+    pop3: int
+    pop3s: int
 
     def __init__(self, options: Sequence[str], directory: Path) -> None:
         self.options = list(options)
@@ -51,6 +58,7 @@ class Serve:
             raise
         self.ca = Path(str(ready["ca"]))
         self.ports = {name: port for name, port in ready.items() if isinstance(port, int)}
+        vars(self).update(self.ports)
 
     def _read_ready_line(self) -> dict[str, object]:
         assert self.process.stdout is not None
@@ -66,11 +74,6 @@ class Serve:
         ready: dict[str, object] = json.loads(line)
         assert ready.pop("ready") is True, line
         return ready
-
-    def __getattr__(self, service: str) -> int:
-        if service in SERVICES:
-            return self.ports[service]
-        raise AttributeError(service)
 
     @property
     def pid(self) -> int:

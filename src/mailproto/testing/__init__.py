@@ -1,1 +1,43 @@
-"""To be written by its engineer."""
+"""Tools to test mail programs with: cut inputs, link two ends in memory, play transcripts.
+
+Needs the extra ``mailproto[testing]`` only for ``mailproto.testing.strategies`` (Hypothesis).
+"""
+
+from __future__ import annotations
+
+from mailproto.testing.chop import (
+    Endpoint,
+    Outcome,
+    assert_chop_invariant,
+    outcome,
+    outcomes,
+    splits,
+)
+from mailproto.testing.link import Link, converse
+from mailproto.testing.script import (
+    TLS,
+    Line,
+    ScriptMismatch,
+    peer,
+    play_client,
+    play_server,
+    transcript,
+)
+
+__all__ = [
+    "TLS",
+    "Endpoint",
+    "Line",
+    "Link",
+    "Outcome",
+    "ScriptMismatch",
+    "assert_chop_invariant",
+    "converse",
+    "outcome",
+    "outcomes",
+    "peer",
+    "play_client",
+    "play_server",
+    "splits",
+    "transcript",
+]

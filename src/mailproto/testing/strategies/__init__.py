@@ -1,0 +1,1 @@
+"""Hypothesis strategies for the values of each protocol, one module each."""

@@ -30,7 +30,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "pop3": frozenset({"errors", "_core", "sasl"}),
     "imap": frozenset({"errors", "_core", "sasl"}),
     "message": frozenset({"errors", "_core"}),
-    "backend": frozenset({"errors", "_core", "message"}),
+    "backend": frozenset({"errors", "_core", "message", "sasl"}),
     "flows": BELOW_FLOWS | {"backend"},
     "sync": CONVERSATIONS,
     "aio": CONVERSATIONS,

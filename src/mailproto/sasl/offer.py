@@ -1,0 +1,84 @@
+"""Which mechanisms a server offers on a connection, and the exchanges it begins."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mailproto.sasl.channel_binding import ChannelBinding
+from mailproto.sasl.exchange import ServerExchange
+from mailproto.sasl.login import LOGIN
+from mailproto.sasl.mechanism import Mechanism, ServerSettings
+from mailproto.sasl.plain import PLAIN
+
+__all__ = ["PASSWORD_MECHANISMS", "Offer"]
+
+PASSWORD_MECHANISMS: Final[tuple[Mechanism, ...]] = (PLAIN, LOGIN)
+"""What a server of passwords offers by default, strongest first; all work from stored keys."""
+
+
+class Offer:
+    """A server's SASL configuration: make one for each server and keep it.
+
+    ::
+
+        offer = sasl.Offer()
+        offer.names(tls=True)                     # for EHLO, CAPA, CAPABILITY
+        exchange = offer.begin("plain", tls=True) # None: not offered here (504, -ERR, NO)
+
+    Without TLS nothing is offered unless ``allow_insecure_auth``.
+    """
+
+    __slots__ = ("_by_name", "_decoy_iterations", "_decoy_key", "_hostname", "_insecure", "_nonce")
+
+    def __init__(
+        self,
+        mechanisms: Sequence[Mechanism] = PASSWORD_MECHANISMS,
+        *,
+        allow_insecure_auth: bool = False,
+        hostname: str = "localhost",
+        decoy_iterations: int = 4096,
+        decoy_key: bytes | None = None,
+        nonce: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        self._by_name = {mechanism.name: mechanism for mechanism in mechanisms}
+        self._insecure = allow_insecure_auth
+        self._hostname = hostname
+        self._decoy_iterations = decoy_iterations
+        self._decoy_key = secrets.token_bytes(32) if decoy_key is None else decoy_key
+        self._nonce = nonce
+
+    def names(
+        self, *, tls: bool, channel_bindings: Sequence[ChannelBinding] = ()
+    ) -> tuple[str, ...]:
+        """The mechanisms to announce on a connection, in order; empty: do not announce AUTH.
+
+        ``channel_bindings`` are those of the connection; without one no ``-PLUS`` is offered.
+        """
+        if not (tls or self._insecure):
+            return ()
+        return tuple(
+            name
+            for name, mechanism in self._by_name.items()
+            if channel_bindings or not mechanism.binds
+        )
+
+    def begin(
+        self, name: str, *, tls: bool, channel_bindings: Sequence[ChannelBinding] = ()
+    ) -> ServerExchange | None:
+        """Begin the mechanism ``name``, in any case; ``None`` when it is not offered here."""
+        names = self.names(tls=tls, channel_bindings=channel_bindings)
+        wanted = name.upper()
+        if wanted not in names:
+            return None
+        mechanism = self._by_name[wanted]
+        settings = ServerSettings(
+            nonce=self._nonce,
+            decoy_key=self._decoy_key,
+            decoy_iterations=self._decoy_iterations,
+            hostname=self._hostname,
+            channel_bindings=tuple(channel_bindings),
+            offers_binding=any(self._by_name[n].binds for n in names),
+        )
+        return ServerExchange(wanted, lambda initial: mechanism.server(initial, settings))

@@ -1,0 +1,45 @@
+"""PLAIN (RFC 4616): one message with both identities and the password."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailproto.errors import LocalProtocolError
+from mailproto.sasl.credentials import PasswordCredentials
+from mailproto.sasl.exchange import (
+    ClientDialogue,
+    Failure,
+    FailureReason,
+    ServerDialogue,
+    challenge,
+    conclude,
+    expect_success,
+)
+from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
+
+__all__ = ["PLAIN"]
+
+
+def _client(credentials: PasswordCredentials, settings: ClientSettings) -> ClientDialogue:
+    parts = (credentials.authorization_identity, credentials.user, credentials.password)
+    if not credentials.user or not credentials.password:
+        raise LocalProtocolError("PLAIN needs a user and a password")
+    if any("\0" in part for part in parts):
+        raise LocalProtocolError("NUL is not allowed in the identities and the password of PLAIN")
+    expect_success((yield "\0".join(parts).encode()))
+
+
+def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:
+    message = (yield from challenge(b"")) if initial is None else initial
+    try:
+        authorization_identity, user, password = message.decode().split("\0")
+    except ValueError:  # not UTF-8, or not three parts
+        return Failure(FailureReason.MALFORMED)
+    if not user or not password:
+        return Failure(FailureReason.MALFORMED)
+    credentials = PasswordCredentials(user, password, authorization_identity)
+    return (yield from conclude(credentials, user))
+
+
+PLAIN: Final = Mechanism("PLAIN", Strength.PLAINTEXT, takes(PasswordCredentials, _client), _server)
+"""``C: AUTH PLAIN AGFsaWNlAHNlY3JldA==`` is user ``alice`` with password ``secret``."""

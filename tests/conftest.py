@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from mailproto.cli.certificate import CertificateFiles, make_certificate
 
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile(
@@ -26,3 +29,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    """A certificate for localhost that is its own authority."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))

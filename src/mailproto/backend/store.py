@@ -1,4 +1,4 @@
-"""The Store interface: what an embedder implements to put mail on anything. No code, only contracts.
+"""The Store interface: what an embedder implements to put mail on anything; contracts only.
 
 Every method may return its value or an awaitable of it (``Maybe``); the servers take both. A
 store is called by many sessions, in the async server from one thread, in the sync server from
@@ -13,7 +13,7 @@ has missed from ``changes(since)``.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
@@ -76,7 +76,7 @@ class MessageInfo:
     uid: int
     flags: frozenset[str]
     """Flags and keywords as spelt first, without ``\\Recent`` (``\\Seen``, ``$Forwarded``)."""
-    internal_date: datetime.datetime
+    internal_date: dt.datetime
     """Aware."""
     size: int
     """Octets of the content (RFC822.SIZE)."""
@@ -197,7 +197,7 @@ class Mailbox(Protocol):
         ...
 
     def claim_recent(self) -> Maybe[frozenset[int]]:
-        """UIDs that no session was told of before as ``\\Recent``; no later call returns them."""
+        r"""UIDs that no session was told of before as ``\\Recent``; no later call returns them."""
         ...
 
     def content(self, uid: int) -> Maybe[Content]:
@@ -212,11 +212,12 @@ class Mailbox(Protocol):
         unchanged_since: int | None = None,
     ) -> Maybe[Sequence[int]]:
         """Change flags in one step; the result is the UIDs left alone because their mod-sequence
-        is greater than ``unchanged_since`` (RFC 7162 section 3.1.3). Unknown UIDs are skipped."""
+        is greater than ``unchanged_since`` (RFC 7162 section 3.1.3). Unknown UIDs are skipped.
+        """
         ...
 
     def expunge(self, uids: Collection[int] | None = None) -> Maybe[Sequence[int]]:
-        """Remove the messages with ``\\Deleted``, of ``uids`` where given (UID EXPUNGE)."""
+        r"""Remove the messages with ``\\Deleted``, of ``uids`` where given (UID EXPUNGE)."""
         ...
 
     def remove(self, uids: Collection[int]) -> Maybe[Sequence[int]]:
@@ -262,7 +263,8 @@ class Account(Protocol):
 
     def rename(self, name: str, new_name: str) -> Maybe[None]:
         """Rename it with its children; INBOX keeps existing and its messages move
-        (RFC 9051 section 6.3.6). Raises NoSuchMailbox, MailboxExists."""
+        (RFC 9051 section 6.3.6). Raises NoSuchMailbox, MailboxExists.
+        """
         ...
 
     def subscribe(self, name: str, subscribed: bool) -> Maybe[None]:
@@ -278,7 +280,7 @@ class Account(Protocol):
         name: str,
         draft: Draft,
         flags: Collection[str] = (),
-        internal_date: datetime.datetime | None = None,
+        internal_date: dt.datetime | None = None,
     ) -> Maybe[tuple[int, int]]:
         """Put the draft into a mailbox, durably; UIDVALIDITY and UID (APPENDUID).
 
@@ -288,7 +290,8 @@ class Account(Protocol):
 
     def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call ``listener`` with the mailbox's name after every change, from any thread, until
-        the function that is returned is called. The listener must be quick and not call back."""
+        the function that is returned is called. The listener must be quick and not call back.
+        """
         ...
 
 

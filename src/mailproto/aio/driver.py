@@ -1,0 +1,471 @@
+"""The asyncio driver: a ``Protocol`` that runs a flow straight from its callbacks.
+
+A flow that waits for octets is resumed by ``data_received`` itself: no task, no stream and no
+future per read. Only ``Call`` with an awaitable or blocking function makes a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import inspect
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from mailproto.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    MailError,
+    RemoteProtocolError,
+    TLSError,
+)
+from mailproto.flows.effects import Call, Deadline, Effect, Flow, Read, Wakeup, Write
+from mailproto.flows.tls import TLSChannel
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable
+
+__all__ = ["Driver"]
+
+T = TypeVar("T")
+
+_BUFFERED: Final = 256 * 1024
+"""Octets that wait for the flow before the transport is told to stop reading."""
+
+
+_LINGER: Final = 2.0
+"""Seconds in which a peer may still read the last reply before the connection is cut."""
+
+
+class _Wait(enum.Enum):
+    """What a suspended flow waits for."""
+
+    READ = enum.auto()
+    READ_OR_WAKEUP = enum.auto()
+    WRITE = enum.auto()
+    HANDSHAKE = enum.auto()
+    CALL = enum.auto()
+
+
+_READS: Final = (_Wait.READ, _Wait.READ_OR_WAKEUP)
+_WAITING: Final = object()
+"""The result of an effect that is not done yet."""
+
+
+class Driver(asyncio.Protocol):
+    """Runs flows over one asyncio transport, one flow at a time.
+
+    ``tls`` is the context for a ``StartTLS`` effect and ``server_hostname`` the name to verify.
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = tls
+        self._server_side = server_side
+        self._server_hostname = server_hostname
+        self._transport: asyncio.Transport | None = None
+        self._channel: TLSChannel | None = None
+        self._handshake: TLSChannel | None = None
+        self._flow: Flow[object] | None = None
+        self._done: asyncio.Future[object] | None = None
+        self._task: asyncio.Future[object] | None = None
+        self._received: list[bytes] = []
+        self._received_size = 0
+        self._reading_paused = False
+        self._writing_paused = False
+        self._eof = False
+        self._lost: Exception | None = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # None while the flow runs, or when there is none.
+        self._waits_for: _Wait | None = None
+        self._wakeup: Wakeup | None = None
+        self._effect_error: Exception | None = None
+        self._closed = False
+        self._gone = asyncio.Event()
+
+    @property
+    def channel(self) -> TLSChannel | None:
+        """The TLS session, once there is one."""
+        return self._channel
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection can be used no more."""
+        return self._closed
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run ``flow`` to its end and return its result.
+
+        An exception or a cancellation that leaves the flow midway closes the connection, since
+        nobody could tell what the next reply belongs to. Answers such as CommandFailed leave it
+        as it is.
+        """
+        return cast("T", await self.start(flow))
+
+    def start(self, flow: Flow[T]) -> asyncio.Future[object]:
+        """Begin to run ``flow``; the future has its result, and cancels it when cancelled."""
+        done: asyncio.Future[object] = self._loop.create_future()
+        if self._closed:
+            flow.close()
+            done.set_exception(ConnectionLost("the connection is closed"))
+            return done
+        if self._flow is not None:
+            flow.close()
+            raise RuntimeError("another operation is under way on this connection")
+        self._flow = cast("Flow[object]", flow)
+        self._done = done
+        done.add_done_callback(self._cancelled)
+        self._resume(None)
+        return done
+
+    def close(self) -> None:
+        """Send what is queued and close, with a TLS close alert where there is TLS.
+
+        What the peer still sends is read and dropped for a moment: a socket that is closed with
+        octets unread resets the connection, and the peer may lose the last reply.
+        """
+        if self._closed:
+            return
+        if self._channel is not None:
+            self._channel.close()
+            self._send_raw(self._channel.outgoing())
+        self._shut()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._eof or not transport.can_write_eof():
+            transport.close()
+            return
+        self._received.clear()
+        if self._reading_paused:
+            transport.resume_reading()
+        transport.write_eof()
+        self._timer = self._loop.call_later(_LINGER, transport.abort)
+
+    async def wait_closed(self) -> None:
+        """Return when the transport is gone."""
+        await self._gone.wait()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._shut()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _shut(self) -> None:
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- running the flow
+
+    def _resume(self, result: object, error: Exception | None = None) -> None:
+        flow, done = self._flow, self._done
+        assert flow is not None
+        assert done is not None
+        self._waits_for = None
+        try:
+            while True:
+                self._effect_error = error
+                effect = flow.throw(error) if error is not None else flow.send(result)
+                error = None
+                try:
+                    result = self._perform(effect)
+                except Exception as caught:
+                    error = caught
+                if result is _WAITING and error is None:
+                    return
+        except StopIteration as stop:
+            self._finish()
+            if not done.done():
+                done.set_result(stop.value)
+        except MailError as failure:
+            self._finish()
+            if failure is self._effect_error or isinstance(failure, RemoteProtocolError):
+                self.abort()
+            if not done.done():
+                done.set_exception(failure)
+        except BaseException as failure:
+            self._finish()
+            self.abort()
+            if not done.done():
+                done.set_exception(failure)
+            if not isinstance(failure, Exception):
+                raise
+
+    def _finish(self) -> None:
+        self._flow = None
+        self._done = None
+        self._wakeup = None
+        self._deadline = None
+
+    def _cancelled(self, done: asyncio.Future[object]) -> None:
+        if done.cancelled() and self._done is done:
+            flow, task = self._flow, self._task
+            self._finish()
+            if task is not None:
+                task.cancel()
+            if flow is not None:
+                flow.close()
+            self.abort()
+
+    def _perform(self, effect: Effect) -> object:
+        kind = type(effect)
+        if kind is Read:
+            return self._read(cast("Read", effect).wakeup)
+        if kind is Write:
+            return self._write(cast("Write", effect).data)
+        if kind is Deadline:
+            seconds = cast("Deadline", effect).seconds
+            self._deadline = None if seconds is None else self._loop.time() + seconds
+            self._arm_timer()
+            return None
+        if kind is Call:
+            return self._call(cast("Call", effect))
+        return self._start_tls()
+
+    def _read(self, wakeup: Wakeup | None) -> object:
+        if wakeup is not None and wakeup.is_set:
+            wakeup.is_set = False
+            return None
+        if self._received:
+            return self._take()
+        if self._eof:
+            return b""
+        if self._lost is not None:
+            raise self._lost
+        if wakeup is not None and self._wakeup is not wakeup:
+            self._wakeup = wakeup
+            wakeup.on_set = self._woken_anywhere
+            if wakeup.is_set:
+                wakeup.is_set = False
+                return None
+        self._waits_for = _Wait.READ if wakeup is None else _Wait.READ_OR_WAKEUP
+        return _WAITING
+
+    def _take(self) -> bytes:
+        received = self._received
+        data = received[0] if len(received) == 1 else b"".join(received)
+        received.clear()
+        self._received_size = 0
+        if self._reading_paused and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return data
+
+    def _write(self, data: bytes) -> object:
+        if self._lost is not None:
+            raise self._lost
+        if self._channel is not None:
+            self._channel.write(data)
+            data = self._channel.outgoing()
+        self._send_raw(data)
+        if self._writing_paused:
+            self._waits_for = _Wait.WRITE
+            return _WAITING
+        return None
+
+    def _send_raw(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    def _call(self, effect: Call) -> object:
+        if effect.blocking:
+            waiting: Awaitable[object] = self._loop.run_in_executor(None, effect.function)
+        else:
+            result = effect.function()
+            if not inspect.isawaitable(result):
+                return result
+            waiting = cast("Awaitable[object]", result)
+        self._waits_for = _Wait.CALL
+        self._task = asyncio.ensure_future(waiting)
+        self._task.add_done_callback(self._called)
+        return _WAITING
+
+    def _called(self, task: asyncio.Future[object]) -> None:
+        self._task = None
+        if self._flow is None:
+            if not task.cancelled():
+                task.exception()
+            return
+        if task.cancelled():
+            self._resume(None, ConnectionLost("the call was cancelled"))
+            return
+        error = task.exception()
+        if error is None:
+            self._resume(task.result())
+        elif isinstance(error, Exception):
+            self._resume(None, error)
+        else:
+            raise error
+
+    def _start_tls(self) -> object:
+        if self._context is None:
+            raise MailError("StartTLS without a TLS context")
+        self._handshake = TLSChannel(
+            self._context, server_side=self._server_side, server_hostname=self._server_hostname
+        )
+        for data in self._received:
+            self._handshake.feed(data)
+        self._received.clear()
+        self._received_size = 0
+        if self._shake():
+            return None
+        self._waits_for = _Wait.HANDSHAKE
+        return _WAITING
+
+    def _shake(self) -> bool:
+        channel = self._handshake
+        assert channel is not None
+        try:
+            done = channel.handshake()
+        except TLSError:
+            self._handshake = None
+            raise
+        finally:
+            self._send_raw(channel.outgoing())
+        if done:
+            self._handshake = None
+            self._channel = channel
+            self._decrypt()
+        return done
+
+    def _decrypt(self) -> None:
+        """Move what is decrypted to the octets that wait for the flow."""
+        channel = self._channel
+        assert channel is not None
+        while (plain := channel.read()) is not None:
+            if not plain:
+                self._eof = True
+                break
+            self._received.append(plain)
+            self._received_size += len(plain)
+        self._send_raw(channel.outgoing())
+
+    # --- callbacks of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; asyncio sets TCP_NODELAY by itself."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand octets to the flow if it waits for them, else keep a bounded amount."""
+        if self._closed:
+            return
+        waits_for = self._waits_for
+        try:
+            if self._handshake is not None:
+                self._handshake.feed(data)
+                if self._shake():
+                    self._resume(None)
+                return
+            if self._channel is not None:
+                self._channel.feed(data)
+                self._decrypt()
+            else:
+                if waits_for in _READS:
+                    self._resume(data)
+                    return
+                self._received.append(data)
+                self._received_size += len(data)
+        except TLSError as error:
+            self._fail(error)
+            return
+        if waits_for in _READS:
+            if self._received:
+                self._resume(self._take())
+            elif self._eof:
+                self._resume(b"")
+        elif self._received_size > _BUFFERED and not self._reading_paused:
+            self._reading_paused = True
+            if self._transport is not None:
+                self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Pass the end of file on; the flow decides when to close."""
+        if self._closed:
+            return False
+        if self._handshake is not None:
+            self._fail(TLSError("the peer closed the connection during the TLS handshake"))
+            return True
+        if self._channel is not None:
+            self._channel.feed(b"")
+            with contextlib.suppress(TLSError):
+                self._decrypt()
+        self._eof = True
+        if self._waits_for in _READS:
+            self._resume(self._take() if self._received else b"")
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the flow, wherever it waits."""
+        self._lost = ConnectionLost(f"the connection broke: {exc}" if exc else "it was closed")
+        self._gone.set()
+        self._shut()
+        waits_for = self._waits_for
+        if self._flow is None or waits_for in (None, _Wait.CALL):
+            return
+        if waits_for in _READS and (exc is None or isinstance(exc, ConnectionResetError)):
+            self._eof = True
+            self._resume(b"")
+        else:
+            self._resume(None, self._lost)
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room again."""
+        self._writing_paused = False
+        if self._waits_for is _Wait.WRITE:
+            self._resume(None)
+
+    # --- wakeups and deadlines
+
+    def _woken_anywhere(self) -> None:
+        """Called by ``Wakeup.set`` from any thread; the loop may be gone when a server ends."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._woken)
+
+    def _woken(self) -> None:
+        wakeup = self._wakeup
+        if self._waits_for is _Wait.READ_OR_WAKEUP and wakeup is not None and wakeup.is_set:
+            wakeup.is_set = False
+            self._resume(None)
+
+    def _arm_timer(self) -> None:
+        # A later deadline needs no new timer: the old one looks again when it fires.
+        if self._deadline is None:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        if self._deadline is None or self._flow is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._arm_timer()
+        elif self._waits_for not in (None, _Wait.CALL):
+            self._fail(DeadlineExceeded("the peer did not finish in time"))
+
+    def _fail(self, error: Exception) -> None:
+        """Raise ``error`` in the flow, or keep it for the next effect when none runs."""
+        if self._flow is not None and self._waits_for not in (None, _Wait.CALL):
+            self._handshake = None
+            self._resume(None, error)
+        else:
+            self._lost = error

@@ -1,0 +1,142 @@
+"""Listening sockets for asyncio: every accepted connection runs one flow in its own ``Driver``."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from typing import TYPE_CHECKING, Final, Self
+
+from mailproto.aio.driver import Driver
+from mailproto.errors import MailError
+from mailproto.flows.serving import Peer, SessionFactory, under_tls
+from mailproto.flows.shutdown import Shutdown
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Server"]
+
+_BACKLOG: Final = 512
+_log = logging.getLogger("mailproto")
+
+
+class Server:
+    """Listeners that share one ``Shutdown``.
+
+    ::
+
+        async with aio.Server() as server:
+            port = await server.listen("127.0.0.1", 0, session_factory)
+            ...  # until it is time to go
+
+    ``shutdown`` is given to the session flows, which tell their peers when it is requested.
+    """
+
+    def __init__(self, shutdown: Shutdown | None = None) -> None:
+        self.shutdown = Shutdown() if shutdown is None else shutdown
+        self._listeners: list[asyncio.Server] = []
+        self._open = _OpenConnections()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._open.drivers)
+
+    async def listen(
+        self,
+        host: str,
+        port: int,
+        factory: SessionFactory,
+        *,
+        tls: ssl.SSLContext | None = None,
+        implicit_tls: bool = False,
+    ) -> int:
+        """Accept connections on ``host`` and ``port`` (0: the system chooses); return the port.
+
+        ``tls`` is for STARTTLS, or from the first octet with ``implicit_tls``. Raises OSError
+        when the address cannot be had.
+        """
+        listener = await asyncio.get_running_loop().create_server(
+            functools.partial(_Connection, self._open, factory, tls, implicit_tls),
+            host,
+            port,
+            backlog=_BACKLOG,
+        )
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Stop listening, tell every session, and cut those not done after ``grace`` seconds."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        self.shutdown.request()
+        try:
+            await asyncio.wait_for(self._open.none.wait(), grace)
+        except TimeoutError:
+            for driver in tuple(self._open.drivers):
+                driver.abort()
+            # One turn of the loop: transports call connection_lost.
+            await asyncio.sleep(0)
+
+
+class _OpenConnections:
+    """The connections of one server, and an event for when there are none."""
+
+    def __init__(self) -> None:
+        self.drivers: set[Driver] = set()
+        self.none = asyncio.Event()
+        self.none.set()
+
+    def add(self, driver: Driver) -> None:
+        self.drivers.add(driver)
+        self.none.clear()
+
+    def discard(self, driver: Driver) -> None:
+        self.drivers.discard(driver)
+        if not self.drivers:
+            self.none.set()
+
+
+class _Connection(Driver):
+    """The driver of an accepted connection: starts its flow and closes behind it."""
+
+    def __init__(
+        self,
+        connections: _OpenConnections,
+        factory: SessionFactory,
+        tls: ssl.SSLContext | None,
+        implicit_tls: bool,
+    ) -> None:
+        super().__init__(tls=tls, server_side=True)
+        self._connections = connections
+        self._factory = factory
+        self._implicit_tls = implicit_tls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connections.add(self)
+        remote: object = transport.get_extra_info("peername")
+        local: object = transport.get_extra_info("sockname")
+        session = self._factory(Peer.of(remote, local))
+        done = self.start(under_tls(session) if self._implicit_tls else session)
+        done.add_done_callback(self._session_ended)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._connections.discard(self)
+
+    def _session_ended(self, done: asyncio.Future[object]) -> None:
+        if not done.cancelled():
+            error = done.exception()
+            # Peers that vanish or fail the handshake are daily life.
+            if error is not None and not isinstance(error, MailError):
+                _log.error("a session ended with an error", exc_info=error)
+        self.close()

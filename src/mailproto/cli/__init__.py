@@ -1,0 +1,1 @@
+"""The command line: ``mailproto serve | send | fetch | demo``, also ``python -m mailproto``."""

@@ -13,7 +13,8 @@ __all__ = ["Directory"]
 class Directory(Protocol):
     """The accounts of a server: what an embedder implements to log people in and to route mail.
 
-    Methods may return their value or an awaitable of it.
+    Methods may return their value or be ``async def``. The async server calls them in a worker
+    thread and awaits coroutines on its loop; the sync server calls them from many threads.
     """
 
     def verify(self, credentials: Credentials) -> Maybe[str | None]:

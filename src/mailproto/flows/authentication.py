@@ -1,18 +1,26 @@
-"""The server's half of a SASL exchange that is the same in SMTP, POP3 and IMAP: asking a directory."""
+"""The part of a server's SASL exchange that SMTP, POP3 and IMAP share: asking a directory."""
 
 from __future__ import annotations
 
+from inspect import isawaitable
 from typing import TYPE_CHECKING
 
-from mailproto.flows.effects import call
-from mailproto.sasl import Challenge, Failure, Lookup, Success, Verify
+from typing_extensions import TypeVar
+
+from mailproto.flows.effects import call, call_blocking
+from mailproto.sasl import Challenge, Failure, Success, Verify
 
 if TYPE_CHECKING:
-    from mailproto.backend.directory import Directory
-    from mailproto.flows.effects import Flow
-    from mailproto.sasl import ServerExchange, Step
+    from collections.abc import Callable
 
-__all__ = ["settle"]
+    from mailproto.backend.directory import Directory
+    from mailproto.backend.store import Maybe
+    from mailproto.flows.effects import Flow
+    from mailproto.sasl import Credentials, ServerExchange, Step
+
+__all__ = ["settle", "verify"]
+
+T = TypeVar("T")
 
 
 def settle(
@@ -21,7 +29,24 @@ def settle(
     """Answer the questions of ``exchange`` from ``directory`` until something is to be sent."""
     while not isinstance(step, Challenge | Success | Failure):
         if isinstance(step, Verify):
-            step = exchange.answer((yield from call(directory.verify, step.credentials)))
+            step = exchange.answer((yield from verify(directory, step.credentials)))
         else:
-            step = exchange.answer((yield from call(directory.lookup, step.user, step.scheme)))
+            user, scheme = step.user, step.scheme
+            step = exchange.answer((yield from _ask(lambda: directory.lookup(user, scheme))))
     return step
+
+
+def verify(directory: Directory, credentials: Credentials) -> Flow[str | None]:
+    """The account that ``credentials`` open, also for POP3's PASS and IMAP's LOGIN.
+
+    A directory's methods are called off the event loop, because deriving keys takes milliseconds;
+    what is awaitable is awaited on it.
+    """
+    return (yield from _ask(lambda: directory.verify(credentials)))
+
+
+def _ask(question: Callable[[], Maybe[T]]) -> Flow[T]:
+    answer = yield from call_blocking(question)
+    if isawaitable(answer):
+        return (yield from call(lambda: answer))
+    return answer

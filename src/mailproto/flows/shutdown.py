@@ -41,7 +41,7 @@ class Shutdown:
         return self._requested
 
     def request(self) -> None:
-        """Wake every session; those that begin later are woken at once. More calls change nothing."""
+        """Wake every session, and at once those that begin later."""
         with self._lock:
             self._requested = True
             waiting = tuple(self._wakeups)

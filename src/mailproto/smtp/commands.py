@@ -1,0 +1,273 @@
+"""What a client says: a class for each command, sent by a client and yielded by a server.
+
+``Body`` and ``EndOfMessage`` are the content after DATA. The last three classes are only yielded,
+for what cannot be accepted: each of them carries the reply that ``Server.accept()`` sends.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+from attrs import field
+
+from mailproto._core.frozen import frozen
+from mailproto.smtp.address import ForwardPath, ReversePath
+from mailproto.smtp.replies import Reply
+
+__all__ = [
+    "Auth",
+    "AuthCancel",
+    "AuthResponse",
+    "BadContent",
+    "Body",
+    "BodyType",
+    "Command",
+    "ContentProblem",
+    "Data",
+    "Ehlo",
+    "EndOfMessage",
+    "Expn",
+    "Helo",
+    "Help",
+    "Invalid",
+    "Lhlo",
+    "Mail",
+    "Noop",
+    "OtherCommand",
+    "Parameter",
+    "Quit",
+    "Rcpt",
+    "Rset",
+    "ServerEvent",
+    "StartTLS",
+    "Vrfy",
+]
+
+
+class BodyType(enum.Enum):
+    """The value of ``BODY=`` (RFC 6152 section 3, RFC 3030 section 3)."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT_MIME = "8BITMIME"
+    BINARY_MIME = "BINARYMIME"
+
+
+@frozen
+class Parameter:
+    """A parameter of MAIL or RCPT that has no field of its own: ``NOTIFY=NEVER``."""
+
+    keyword: str
+    """In upper case."""
+    value: str | None = None
+    """As spelt, or ``None`` where there is no ``=``."""
+
+
+@frozen
+class Ehlo:
+    """``C: EHLO client.example.com`` (RFC 5321 section 4.1.1.1). Ends any transaction."""
+
+    domain: str
+    """The client's domain or address literal."""
+
+
+@frozen
+class Helo:
+    """``C: HELO client.example.com``: a session without extensions (RFC 5321 section 4.1.1.1)."""
+
+    domain: str
+
+
+@frozen
+class Lhlo:
+    """``C: LHLO client.example.com``: EHLO of LMTP (RFC 2033 section 4.1)."""
+
+    domain: str
+
+
+@frozen
+class StartTLS:
+    """``C: STARTTLS`` (RFC 3207). After the 220 comes the handshake and a fresh machine."""
+
+
+@frozen
+class Auth:
+    """``C: AUTH PLAIN AGFsaWNlAHNlY3JldA==`` (RFC 4954 section 4)."""
+
+    mechanism: str
+    """In upper case."""
+    initial_response: bytes | None = field(default=None, repr=False)
+    """Decoded; ``b""`` is sent as ``=``, ``None`` sends nothing."""
+
+
+@frozen
+class AuthResponse:
+    """A line of base64: the client's turn in a SASL exchange (RFC 4954 section 4)."""
+
+    data: bytes = field(repr=False)
+    """Decoded; may be empty."""
+
+
+@frozen
+class AuthCancel:
+    """``C: *``: the client gives up the exchange; the answer is 501 (RFC 4954 section 4)."""
+
+
+@frozen
+class Mail:
+    """``C: MAIL FROM:<alice@example.com> SIZE=1000``: begins a transaction (section 4.1.1.2)."""
+
+    reverse_path: ReversePath
+    size: int | None = None
+    """Octets of the content as the client estimates them (RFC 1870 section 3)."""
+    body: BodyType | None = None
+    smtputf8: bool = False
+    """Addresses and header fields may hold UTF-8 (RFC 6531 section 3.4)."""
+    auth: ReversePath | None = None
+    """Who submitted the message (RFC 4954 section 5); ``NULL_PATH`` says unknown."""
+    parameters: tuple[Parameter, ...] = ()
+    """The others, in their order."""
+
+
+@frozen
+class Rcpt:
+    """``C: RCPT TO:<bob@example.com>``: one more recipient (RFC 5321 section 4.1.1.3)."""
+
+    forward_path: ForwardPath
+    parameters: tuple[Parameter, ...] = ()
+
+
+@frozen
+class Data:
+    """``C: DATA``: the content follows once the server says 354 (RFC 5321 section 4.1.1.4)."""
+
+
+@frozen
+class Body:
+    """A piece of the content, cut anywhere, without dot stuffing."""
+
+    data: bytes = field(repr=lambda data: f"<{len(data)} octets>")
+
+
+@frozen
+class EndOfMessage:
+    """``C: .``: the content is complete. In LMTP a reply for each accepted recipient follows."""
+
+    bare_newline: int | None = None
+    """Only yielded: offset of the first bare CR or LF, where the policy repaired or passed it."""
+
+
+@frozen
+class Rset:
+    """``C: RSET``: ends any transaction (RFC 5321 section 4.1.1.5)."""
+
+
+@frozen
+class Noop:
+    """``C: NOOP`` (RFC 5321 section 4.1.1.9)."""
+
+    text: str = ""
+
+
+@frozen
+class Vrfy:
+    """``C: VRFY Crispin``: is this a user or mailbox (RFC 5321 section 4.1.1.6)?"""
+
+    text: str
+    smtputf8: bool = False
+    """The reply may hold UTF-8 (RFC 6531 section 3.7.4.2)."""
+
+
+@frozen
+class Expn:
+    """``C: EXPN Example-People``: who is on this list (RFC 5321 section 4.1.1.7)?"""
+
+    text: str
+    smtputf8: bool = False
+    """The reply may hold UTF-8 (RFC 6531 section 3.7.4.2)."""
+
+
+@frozen
+class Help:
+    """``C: HELP`` (RFC 5321 section 4.1.1.8)."""
+
+    topic: str = ""
+
+
+@frozen
+class Quit:
+    """``C: QUIT``: the server answers 221 and closes (RFC 5321 section 4.1.1.10)."""
+
+
+@frozen
+class OtherCommand:
+    """A command this library has no class for: ``C: ETRN example.com``. One reply answers it.
+
+    A server that does not know it either says so with ``accept()``: 500.
+    """
+
+    verb: str
+    """In upper case."""
+    argument: str = ""
+
+
+@frozen
+class Invalid:
+    """A line that has only one answer: malformed, out of sequence or beyond a limit.
+
+    The octets of an AUTH exchange are not kept.
+    """
+
+    line: bytes
+    """As received, without CRLF."""
+    problem: str
+    """What was wrong, and where."""
+    reply: Reply
+    """What ``accept()`` sends; any other 4yz or 5yz may be sent instead."""
+    command: Command | None = None
+    """The command, where it was well formed."""
+
+
+class ContentProblem(enum.Enum):
+    """Why content cannot be accepted."""
+
+    BARE_NEWLINE = "bare CR or LF"
+    TOO_LARGE = "larger than the limit"
+
+
+@frozen
+class BadContent:
+    """The content ended but cannot be accepted; nothing of it is valid. Answered by a 5yz."""
+
+    problem: ContentProblem
+    offset: int
+    """Where, in octets of the content: the first bare CR or LF, or the limit."""
+    reply: Reply
+    """What ``accept()`` sends, in LMTP once for each accepted recipient."""
+
+
+Command: TypeAlias = (
+    Ehlo
+    | Helo
+    | Lhlo
+    | StartTLS
+    | Auth
+    | AuthResponse
+    | AuthCancel
+    | Mail
+    | Rcpt
+    | Data
+    | Body
+    | EndOfMessage
+    | Rset
+    | Noop
+    | Vrfy
+    | Expn
+    | Help
+    | Quit
+    | OtherCommand
+)
+"""What a client may send."""
+
+ServerEvent: TypeAlias = Command | Invalid | BadContent
+"""What a server may yield. Everything but ``Body`` waits for an answer."""

@@ -1,4 +1,4 @@
-"""Settings for the whole suite: the Hypothesis profiles and nothing that knows a protocol.
+"""Settings for the whole suite: the Hypothesis profiles and a certificate.
 
 `HYPOTHESIS_PROFILE` names the profile: `dev` (default), `ci` (derandomised, for CI) or `nightly`.
 """
@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mailproto.cli.certificate import CertificateFiles, make_certificate
+if TYPE_CHECKING:
+    from mailproto.cli.certificate import CertificateFiles
 
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile(
@@ -34,4 +36,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     """A certificate for localhost that is its own authority."""
+    from mailproto.cli.certificate import make_certificate
+
     return make_certificate(tmp_path_factory.mktemp("tls"))

@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from interop.peers.certificate import Certificate, make_certificate
 from interop.peers.dovecot import DOMAIN, PASSWORD, USERS, Dovecot, run_dovecot
 from interop.peers.postfix import Postfix, Relay, run_postfix
 from interop.peers.process import HOST, eventually, reachable_directory
 from interop.peers.serve import Serve, run_serve
+
+if TYPE_CHECKING:
+    from mailproto.cli.certificate import CertificateFiles
 
 CONTROL = os.environ.get("MAILPROTO_INTEROP_CONTROL") == "1"
 HERE = Path(__file__).parent
@@ -34,21 +36,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def certificate() -> Iterator[Certificate]:
-    """One certificate for localhost that every server of the run presents."""
+def certificate() -> Iterator[CertificateFiles]:
+    """One certificate for localhost that every server of the run presents and can read.
+
+    Of several self-signed certificates of one name in a CA file, TLS libraries pick the wrong one.
+    """
+    from mailproto.cli.certificate import make_certificate
+
     with reachable_directory("tls") as directory:
-        yield make_certificate(directory)
+        made = make_certificate(directory)
+        os.chmod(made.key, 0o644)  # a throw-away key, read by the servers' own users
+        yield made
 
 
 @pytest.fixture(scope="session")
-def dovecot(certificate: Certificate) -> Iterator[Dovecot]:
+def dovecot(certificate: CertificateFiles) -> Iterator[Dovecot]:
     """A Dovecot for the whole session; use a mailbox or user of your own in each test."""
     with run_dovecot(certificate) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def postfix(certificate: Certificate, dovecot: Dovecot) -> Iterator[Postfix]:
+def postfix(certificate: CertificateFiles, dovecot: Dovecot) -> Iterator[Postfix]:
     """A Postfix for the whole session, AUTH by Dovecot, delivering to maildirs."""
     with run_postfix(certificate, sasl_port=dovecot.sasl) as running:
         yield running
@@ -58,7 +67,7 @@ PostfixFactory = Callable[..., Postfix]
 
 
 @pytest.fixture
-def start_postfix(certificate: Certificate) -> Iterator[PostfixFactory]:
+def start_postfix(certificate: CertificateFiles) -> Iterator[PostfixFactory]:
     """Start a Postfix with `sasl_port`, `relay` or `lmtp_port`; stopped after the test."""
     with ExitStack() as stack:
 
@@ -81,15 +90,15 @@ ServeFactory = Callable[..., Serve]
 
 
 @pytest.fixture
-def start_serve(certificate: Certificate, tmp_path: Path) -> Iterator[ServeFactory]:
+def start_serve(certificate: CertificateFiles, tmp_path: Path) -> Iterator[ServeFactory]:
     """Start `mailproto serve` with these options added to users, domain and certificate."""
     with ExitStack() as stack:
 
-        def start(*options: str, certificate: Certificate | None = certificate) -> Serve:
+        def start(*options: str, certificate: CertificateFiles | None = certificate) -> Serve:
             everything = [f"--user={user}:{PASSWORD}" for user in USERS]
             everything += [f"--domain={DOMAIN}"]
             if certificate is not None:
-                everything += [f"--tls-cert={certificate.certificate}"]
+                everything += [f"--tls-cert={certificate.cert}"]
                 everything += [f"--tls-key={certificate.key}"]
             return stack.enter_context(run_serve([*everything, *options], tmp_path))
 
@@ -138,7 +147,7 @@ class ControlServer:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[MailServer]:
+def server(request: pytest.FixtureRequest, certificate: CertificateFiles) -> Iterator[MailServer]:
     """An empty mail server for client programs, all ports open, clear-text login allowed."""
     if not CONTROL:
         start: ServeFactory = request.getfixturevalue("start_serve")

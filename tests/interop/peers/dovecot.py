@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interop.peers.certificate import Certificate
 from interop.peers.process import (
     HOST,
     Daemon,
@@ -24,6 +24,10 @@ from interop.peers.process import (
     run,
     unavailable,
 )
+
+if TYPE_CHECKING:
+    from mailproto.cli.certificate import CertificateFiles
+
 
 USERS = ("alice", "bob", "carol")
 PASSWORD = "secret"
@@ -53,7 +57,11 @@ class Dovecot:
 
 
 def _configuration(
-    directory: Path, ports: dict[str, int], certificate: Certificate, worker: Worker, relay: int
+    directory: Path,
+    ports: dict[str, int],
+    certificate: CertificateFiles,
+    worker: Worker,
+    relay: int,
 ) -> str:
     """The whole dovecot.conf.
 
@@ -80,7 +88,7 @@ hostname = {DOMAIN}
 postmaster_address = postmaster@{DOMAIN}
 
 ssl = yes
-ssl_cert = <{certificate.certificate}
+ssl_cert = <{certificate.cert}
 ssl_key = <{certificate.key}
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
@@ -172,7 +180,7 @@ service auth {{
 
 
 @contextmanager
-def run_dovecot(certificate: Certificate, *, relay_port: int = 1) -> Iterator[Dovecot]:
+def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterator[Dovecot]:
     """Start Dovecot, wait for its greeting, stop it at the end.
 
     `relay_port` is where its submission service hands mail on; the default refuses connections.
@@ -204,6 +212,6 @@ def run_dovecot(certificate: Certificate, *, relay_port: int = 1) -> Iterator[Do
         try:
             daemon.wait_for_greeting(ports["imap"], b"* OK", [directory / "dovecot.log"])
             daemon.wait_for_greeting(ports["lmtp"], b"220 ", [directory / "dovecot.log"])
-            yield Dovecot(*ports.values(), ca=certificate.certificate, directory=directory)
+            yield Dovecot(*ports.values(), ca=Path(certificate.cert), directory=directory)
         finally:
             daemon.stop()

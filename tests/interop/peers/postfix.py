@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interop.peers.certificate import Certificate
 from interop.peers.dovecot import DOMAIN, USERS
 from interop.peers.process import (
     HOST,
@@ -29,6 +29,10 @@ from interop.peers.process import (
     unavailable,
 )
 
+if TYPE_CHECKING:
+    from mailproto.cli.certificate import CertificateFiles
+
+
 PROGRAMS = Path("/usr/lib/postfix/sbin")
 
 
@@ -37,7 +41,7 @@ class Postfix:
     """The ports of a running Postfix and where its files are."""
 
     smtp: int
-    """Anyone may deliver to peer.test; loopback may relay; STARTTLS is offered, AUTH is not."""
+    """Anyone may deliver to peer.test, and elsewhere given a relay; STARTTLS but no AUTH."""
     submission: int
     """STARTTLS and AUTH are required."""
     smtps: int
@@ -77,7 +81,7 @@ class Relay:
 
 def _main_cf(
     directory: Path,
-    certificate: Certificate,
+    certificate: CertificateFiles,
     worker: Worker,
     sasl_port: int | None,
     relay: Relay | None,
@@ -102,7 +106,7 @@ myhostname = mx.{DOMAIN}
 mydomain = {DOMAIN}
 myorigin = {DOMAIN}
 mydestination =
-mynetworks = {HOST}/32
+mynetworks = {f"{HOST}/32" if relay else ""}
 alias_maps =
 alias_database =
 local_recipient_maps =
@@ -131,11 +135,11 @@ smtpd_client_connection_rate_limit = 0
 smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
 
 smtpd_tls_security_level = may
-smtpd_tls_cert_file = {certificate.certificate}
+smtpd_tls_cert_file = {certificate.cert}
 smtpd_tls_key_file = {certificate.key}
 smtpd_tls_session_cache_database =
 tls_random_source = dev:/dev/urandom
-smtp_tls_CAfile = {certificate.certificate}
+smtp_tls_CAfile = {certificate.cert}
 lmtp_tls_security_level = none
 """
     if sasl_port is not None:
@@ -211,7 +215,7 @@ def _make_queue(directory: Path) -> None:
 
 @contextmanager
 def run_postfix(
-    certificate: Certificate,
+    certificate: CertificateFiles,
     *,
     sasl_port: int | None = None,
     relay: Relay | None = None,
@@ -255,6 +259,6 @@ def run_postfix(
         )
         try:
             daemon.wait_for_greeting(ports["smtp"], b"220 ", [directory / "postfix.log"])
-            yield Postfix(*ports.values(), ca=certificate.certificate, directory=directory)
+            yield Postfix(*ports.values(), ca=Path(certificate.cert), directory=directory)
         finally:
             daemon.stop()

@@ -1,0 +1,136 @@
+"""swaks, the tester of SMTP servers: the three lanes, both mechanisms, pipelining and LMTP."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from interop.conftest import MailServer, Observer
+from interop.mail import (
+    RECIPIENT,
+    SENDER,
+    Lane,
+    assert_same_mail,
+    every_lane,
+    make_message,
+    smtp_port,
+)
+from interop.peers.process import Finished, require, run
+
+TLS = {
+    Lane.PLAIN: (),
+    Lane.STARTTLS: ("--tls",),
+    Lane.IMPLICIT: ("--tls-on-connect",),
+}
+
+
+def swaks(
+    server: MailServer,
+    port: int,
+    home: Path,
+    *options: str,
+    status: int = 0,
+    message: bytes | None = None,
+) -> Finished:
+    data = home / "message"
+    data.write_bytes(_stuffed(message or make_message()))
+    return run(
+        *(require("swaks"), "--server", "localhost", "--port", str(port), "--timeout", "15"),
+        *("--ehlo", "client.test", "--from", SENDER, "--data", f"@{data}", "--no-data-fixup"),
+        *options,
+        status=status,
+        home=home,
+    )
+
+
+def trusting(server: MailServer, lane: Lane) -> tuple[str, ...]:
+    if lane is Lane.PLAIN:
+        return ()
+    return (*TLS[lane], "--tls-verify", "--tls-ca-path", os.fspath(server.ca))
+
+
+def _stuffed(message: bytes) -> bytes:
+    """The message as it goes over the wire, with its end but for a CRLF, which swaks adds."""
+    return (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:] + b"."
+
+
+@every_lane
+@pytest.mark.parametrize("pipelined", [False, True], ids=["in-turn", "pipelined"])
+def test_send(
+    server: MailServer, observer: Observer, tmp_path: Path, lane: Lane, *, pipelined: bool
+) -> None:
+    options = list(trusting(server, lane))
+    if lane is not Lane.PLAIN:
+        options += ["--auth", "PLAIN", "--auth-user", "alice", "--auth-password", "secret"]
+    if pipelined:
+        options += ["--pipeline"]
+    message = make_message()
+    done = swaks(
+        *(server, smtp_port(server, lane), tmp_path, "--to", f"{RECIPIENT},bob@peer.test"),
+        *options,
+        message=message,
+    )
+    assert b"<** " not in done.stdout, done.report()
+    for user in ("alice", "bob"):
+        assert_same_mail(observer.wait_for(1, user)[0], message)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("lane", [Lane.STARTTLS, Lane.IMPLICIT], ids=["starttls", "implicit"])
+def test_authentication(
+    server: MailServer, observer: Observer, tmp_path: Path, lane: Lane, mechanism: str
+) -> None:
+    options = (*trusting(server, lane), "--to", RECIPIENT, "--auth", mechanism)
+    login = ("--auth-user", "alice", "--auth-password")
+    refused = swaks(
+        *(server, smtp_port(server, lane), tmp_path, *options, *login, "wrong"),
+        status=28,  # swaks: authentication failed
+    )
+    assert b" 535" in refused.stdout, refused.report()
+    message = make_message()
+    swaks(
+        *(server, smtp_port(server, lane), tmp_path, *options, *login, "secret"),
+        message=message,
+    )
+    assert_same_mail(observer.wait_for(1)[0], message)
+
+
+def test_submission_demands_authentication(server: MailServer, tmp_path: Path) -> None:
+    refused = swaks(
+        *(server, server.submission, tmp_path, "--to", RECIPIENT),
+        *trusting(server, Lane.STARTTLS),
+        status=24,  # swaks: no sender or no recipient was accepted
+    )
+    assert re.search(rb"<[*~]\* 5", refused.stdout), refused.report()
+
+
+def test_the_smtp_port_relays_for_nobody(server: MailServer, tmp_path: Path) -> None:
+    refused = swaks(server, server.smtp, tmp_path, "--to", "someone@other.test", status=24)
+    assert re.search(rb"<[*~]\* 5", refused.stdout), refused.report()
+
+
+def test_lmtp_answers_for_each_recipient(
+    server: MailServer, observer: Observer, tmp_path: Path
+) -> None:
+    message = make_message()
+    done = swaks(
+        *(server, server.lmtp, tmp_path, "--protocol", "LMTP"),
+        *("--to", f"{RECIPIENT},bob@peer.test,nobody@peer.test"),
+        message=message,
+    )
+    assert done.stdout.count(b"<** 550") == 1, done.report()
+    for user in ("alice", "bob"):
+        assert_same_mail(observer.wait_for(1, user)[0], message)
+
+
+def test_a_connection_dropped_in_content_delivers_nothing(
+    server: MailServer, observer: Observer, tmp_path: Path
+) -> None:
+    """P21: what has no end was not sent."""
+    swaks(server, server.smtp, tmp_path, "--to", RECIPIENT, "--drop-after-send", "DATA", status=0)
+    swaks(server, server.smtp, tmp_path, "--to", RECIPIENT, message=make_message("whole"))
+    (received,) = observer.wait_for(1)
+    assert b"Subject: whole" in received

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import enum
 import re
+from io import IncrementalNewlineDecoder
 from typing import Final
 
-__all__ = ["BareNewlines", "Stuffer", "Unstuffer"]
+from mailproto._core.framer import Framer
 
-_BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+__all__ = ["BareNewlines", "Stuffer", "Unstuffer", "find_bare_newline", "open_line"]
+
+_BARE: Final = re.compile(rb"\r(?=[^\n])|(?<!\r)\n")
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _END: Final = b"\r\n.\r\n"
+_NEWLINES_AND_DOT: Final = b"\r\n."
 
 
 class BareNewlines(enum.Enum):
@@ -28,6 +32,35 @@ class BareNewlines(enum.Enum):
     """Hand them on as they are."""
 
 
+def find_bare_newline(data: bytes) -> int:
+    """Offset of the first CR or LF that is not part of a CRLF, or -1.
+
+    A CR at the very end is not counted: it may yet become a CRLF.
+    """
+    # One pass over the octets in C; counting CR, LF and CRLF takes four times as long.
+    decoder = IncrementalNewlineDecoder(None, False)
+    decoder.decode(data.decode("latin-1"))
+    if decoder.newlines in (None, "\r\n"):
+        return -1
+    match = _BARE.search(data)
+    return -1 if match is None else match.start()
+
+
+def open_line(data: bytes, before: int, limit: int) -> int:
+    """Octets of the last line of ``data`` that has no LF yet, or -1 when a line is too long.
+
+    ``before`` octets of its first line came earlier; ``limit`` counts neither CR nor LF.
+    """
+    start, window = -before, limit + 2
+    while len(data) - start > window:
+        newline = data.rfind(b"\n", max(start, 0), start + window)
+        if newline < 0:
+            return -1
+        start = newline + 1
+    newline = data.rfind(b"\n", max(start, 0))
+    return len(data) - (start if newline < 0 else newline + 1)
+
+
 class Stuffer:
     """Doubles the dots at line starts and ends content with CRLF.CRLF."""
 
@@ -35,6 +68,11 @@ class Stuffer:
 
     def __init__(self) -> None:
         self._last = b"\r\n"
+
+    @property
+    def after_cr(self) -> bool:
+        """Whether the last octet was a CR, so that only an LF may follow."""
+        return self._last.endswith(b"\r")
 
     def feed(self, data: bytes) -> bytes:
         """``data`` as it goes over the wire; a dot at any chunk border is seen."""
@@ -44,11 +82,11 @@ class Stuffer:
         self._last = data[-2:] if len(data) > 1 else last[-1:] + data
         if b"." not in data:
             return data
-        stuffed = data.replace(b"\r\n.", b"\r\n..")
+        stuffed = _substitute(data, b"\r\n.", b"\r\n..")
         if data[0] == 46:
             if last == b"\r\n":
                 return b"." + stuffed
-        elif data[:2] == b"\n." and last[-1:] == b"\r":
+        elif last.endswith(b"\r") and data.startswith(b"\n."):
             return b"\n." + stuffed[1:]
         return stuffed
 
@@ -70,38 +108,58 @@ class Unstuffer:
         self.bare: int | None = None
         """Offset in the wire's content of the first bare CR or LF, if there was one."""
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """Content, and what came behind the end (``None`` while the end has not come)."""
-        data = self._held + data
+    def read(self, source: Framer) -> tuple[bytes, bool]:
+        """Content out of ``source``, and whether it is complete; what follows stays there."""
+        data, start = source.peek()
+        size = len(data)
+        if start == size:
+            return b"", False
+        held = self._held
+        if held:
+            # The CRLF of a command line often lies right before its content: no copy then.
+            if start and start >= len(held) and data.startswith(held, start - len(held)):
+                start -= len(held)
+            else:
+                data = held + data[start:]
+                start = 0
         # A single-octet search is far quicker, and base64 has no dots.
-        if b"." in data:
-            end = data.find(_END)
+        if data.find(b".", start) >= 0:
+            end = data.find(_END, start)
             if end >= 0:
                 self._held = b""
-                return self._content(data[: end + 2]), data[end + 5 :]
+                source.skip(size - (len(data) - end - 5))
+                return self._content(data[start : end + 2]), True
+        source.skip(size)
         hold = self._tail(data)
-        self._held = data[len(data) - hold :]
-        return self._content(data[: len(data) - hold] if hold else data), None
+        self._held = data[len(data) - hold :] if hold else b""
+        return self._content(data[start : len(data) - hold]), False
 
     @staticmethod
     def _tail(data: bytes) -> int:
         """How many octets at the end may belong to the terminator."""
-        for size in (4, 3, 2, 1):
-            if data.endswith(_END[:size]):
-                return size
+        if data[-1] in _NEWLINES_AND_DOT:
+            for size in (4, 3, 2, 1):
+                if data.endswith(_END[:size]):
+                    return size
         return 0
 
     def _content(self, wire: bytes) -> bytes:
         if not wire:
             return wire
         seen, self._seen = self._seen, self._seen + len(wire)
-        if self._policy is BareNewlines.REJECT and self.bare is not None:
+        if self.bare is None:
+            bare = find_bare_newline(wire)
+            if bare < 0 and wire.endswith(b"\r"):
+                # What is held back begins with a CR, so this one stays alone.
+                bare = len(wire) - 1
+            if bare >= 0:
+                self.bare = seen + bare
+                if self._policy is BareNewlines.REJECT:
+                    wire = wire[:bare]
+        elif self._policy is BareNewlines.REJECT:
             return b""
-        pairs = wire.count(b"\r\n")
-        if wire.count(b"\n") != pairs or wire.count(b"\r") != pairs:
-            wire = self._at_bare(wire, seen)
         if b"." in wire:
-            wire = wire.replace(b"\r\n.", b"\r\n")
+            wire = _substitute(wire, b"\r\n.", b"\r\n")
         if not self._begun:
             self._begun = True
             wire = wire[2:]
@@ -109,10 +167,9 @@ class Unstuffer:
             wire = _NEWLINE.sub(b"\r\n", wire)
         return wire
 
-    def _at_bare(self, wire: bytes, seen: int) -> bytes:
-        found = _BARE.search(wire)
-        if found is not None and self.bare is None:
-            self.bare = seen + found.start()
-            if self._policy is BareNewlines.REJECT:
-                return wire[: found.start()]
-        return wire
+
+def _substitute(data: bytes, old: bytes, new: bytes) -> bytes:
+    """``data.replace(old, new)``, in half the time where there is little to replace."""
+    few = 8 + (len(data) >> 10)
+    parts = data.split(old, few)
+    return new.join(parts) if len(parts) <= few else data.replace(old, new)

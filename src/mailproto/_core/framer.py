@@ -12,6 +12,8 @@ __all__ = ["Framer", "LineTooLong"]
 
 _CR = 13
 _LF = 10
+# Pieces that wait are joined by so many, so that tiny ones cost little more than their octets.
+_LOOSE = 64
 
 
 class LineTooLong(Exception):
@@ -30,6 +32,7 @@ class Framer:
         "_buffer",
         "_eof",
         "_line_in_pieces",
+        "_loose",
         "_pieces",
         "_pieces_size",
         "_position",
@@ -43,6 +46,8 @@ class Framer:
         # What arrived behind an unfinished _buffer; joined to it when a line end is among it.
         self._pieces: deque[bytes] = deque()
         self._pieces_size = 0
+        # How many at the end of _pieces are still as they arrived.
+        self._loose = 0
         self._line_in_pieces = False
         self._eof = False
 
@@ -73,11 +78,14 @@ class Framer:
                 self._line_in_pieces = b"\r\n" in data or (data[0] == _LF and last[-1] == _CR)
             self._pieces.append(data)
             self._pieces_size += len(data)
+            self._loose += 1
+            if self._loose == _LOOSE:
+                self._tighten()
 
     def clear(self) -> None:
         """Forget everything that waits."""
         self._buffer = b""
-        self._position = self._scan = self._pieces_size = 0
+        self._position = self._scan = self._pieces_size = self._loose = 0
         self._pieces.clear()
         self._line_in_pieces = False
 
@@ -113,6 +121,19 @@ class Framer:
         self._position = self._scan = start + size
         return self._buffer[start : start + size]
 
+    def peek(self) -> tuple[bytes, int]:
+        """Octets that lie together and the offset of the first unread one; nothing is consumed.
+
+        When none wait, the offset is the length.
+        """
+        if self._position == len(self._buffer):
+            self._next_piece()
+        return self._buffer, self._position
+
+    def skip(self, offset: int) -> None:
+        """Consume what ``peek`` has just shown, up to ``offset``."""
+        self._position = self._scan = offset
+
     def unread(self, data: bytes) -> None:
         """Put back the end of what ``read`` has just returned."""
         self._position -= len(data)
@@ -124,6 +145,7 @@ class Framer:
         self._buffer = self._pieces.popleft()
         self._pieces_size -= len(self._buffer)
         self._position = self._scan = 0
+        self._loose = min(self._loose, len(self._pieces))
         # The flag may now speak of the line end in _buffer; a needless join costs one copy.
         if not self._pieces:
             self._line_in_pieces = False
@@ -133,9 +155,15 @@ class Framer:
         self._scan -= self._position
         self._pieces.appendleft(self._buffer[self._position :])
         self._buffer = b"".join(self._pieces)
-        self._position = self._pieces_size = 0
+        self._position = self._pieces_size = self._loose = 0
         self._pieces.clear()
         self._line_in_pieces = False
+
+    def _tighten(self) -> None:
+        pieces = [self._pieces.pop() for _ in range(_LOOSE)]
+        pieces.reverse()
+        self._pieces.append(b"".join(pieces))
+        self._loose = 0
 
     def _too_long(self, limit: int) -> LineTooLong:
         self._join()

@@ -41,8 +41,9 @@ def fetchmail(
     )
     configuration.chmod(0o600)
     return run(
-        *(require("fetchmail"), "-f", configuration, "-v", "-v", "--nosyslog"),
-        *("--pidfile", home / "pid", "-i", home / "ids", *options),
+        require("fetchmail"),
+        *("-f", os.fspath(configuration), "-v", "-v", "--nosyslog"),
+        *("--pidfile", os.fspath(home / "pid"), "-i", os.fspath(home / "ids"), *options),
         status=status,
         home=home,
         environment={"FETCHMAILHOME": os.fspath(home)},
@@ -88,7 +89,12 @@ def test_from_imap_to_lmtp(server: MailServer, observer: Observer, tmp_path: Pat
     observer.put(*messages)
     destination = f"smtphost 'localhost/{server.lmtp}' smtpname 'bob@peer.test' lmtp"
     fetchmail(
-        *(server, "IMAP", Lane.STARTTLS, tmp_path, "--fetchall", "--nokeep"),
+        server,
+        "IMAP",
+        Lane.STARTTLS,
+        tmp_path,
+        "--fetchall",
+        "--nokeep",
         destination=destination,
     )
     received = observer.wait_for(2, "bob")

@@ -74,7 +74,9 @@ def test_authentication(
 ) -> None:
     observer.put(make_message())
     mpop(
-        *(server, Lane.STARTTLS, tmp_path),
+        server,
+        Lane.STARTTLS,
+        tmp_path,
         mechanism=mechanism,
         password="wrong",
         status=77,  # EX_NOPERM

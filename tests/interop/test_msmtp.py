@@ -59,7 +59,10 @@ def test_authentication(
 ) -> None:
     message = make_message()
     refused = msmtp(
-        *(server, Lane.STARTTLS, tmp_path, RECIPIENT),
+        server,
+        Lane.STARTTLS,
+        tmp_path,
+        RECIPIENT,
         message=message,
         mechanism=mechanism,
         password="wrong",
@@ -73,7 +76,9 @@ def test_authentication(
 def test_lmtp(server: MailServer, observer: Observer, tmp_path: Path) -> None:
     message = make_message()
     msmtp(
-        *(server, Lane.PLAIN, tmp_path),
+        server,
+        Lane.PLAIN,
+        tmp_path,
         *("--protocol=lmtp", f"--port={server.lmtp}", RECIPIENT, "bob@peer.test"),
         message=message,
     )

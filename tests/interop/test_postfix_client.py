@@ -39,7 +39,9 @@ def test_postfix_delivers_to_our_smtp_port(
     postfix = start_postfix(relay=Relay(ours.smtp, tls=tls))
     for number in range(5):
         inject(
-            *(postfix, "alice@other.test", "bob@other.test"),
+            postfix,
+            "alice@other.test",
+            "bob@other.test",
             message=make_message(f"number {number}"),
         )
     observer = Observer(ours)

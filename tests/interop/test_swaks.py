@@ -69,7 +69,11 @@ def test_send(
         options += ["--pipeline"]
     message = make_message()
     done = swaks(
-        *(server, smtp_port(server, lane), tmp_path, "--to", f"{RECIPIENT},bob@peer.test"),
+        server,
+        smtp_port(server, lane),
+        tmp_path,
+        "--to",
+        f"{RECIPIENT},bob@peer.test",
         *options,
         message=message,
     )
@@ -86,13 +90,23 @@ def test_authentication(
     options = (*trusting(server, lane), "--to", RECIPIENT, "--auth", mechanism)
     login = ("--auth-user", "alice", "--auth-password")
     refused = swaks(
-        *(server, smtp_port(server, lane), tmp_path, *options, *login, "wrong"),
+        server,
+        smtp_port(server, lane),
+        tmp_path,
+        *options,
+        *login,
+        "wrong",
         status=28,  # swaks: authentication failed
     )
     assert b" 535" in refused.stdout, refused.report()
     message = make_message()
     swaks(
-        *(server, smtp_port(server, lane), tmp_path, *options, *login, "secret"),
+        server,
+        smtp_port(server, lane),
+        tmp_path,
+        *options,
+        *login,
+        "secret",
         message=message,
     )
     assert_same_mail(observer.wait_for(1)[0], message)
@@ -100,7 +114,11 @@ def test_authentication(
 
 def test_submission_demands_authentication(server: MailServer, tmp_path: Path) -> None:
     refused = swaks(
-        *(server, server.submission, tmp_path, "--to", RECIPIENT),
+        server,
+        server.submission,
+        tmp_path,
+        "--to",
+        RECIPIENT,
         *trusting(server, Lane.STARTTLS),
         status=24,  # swaks: no sender or no recipient was accepted
     )
@@ -117,7 +135,11 @@ def test_lmtp_answers_for_each_recipient(
 ) -> None:
     message = make_message()
     done = swaks(
-        *(server, server.lmtp, tmp_path, "--protocol", "LMTP"),
+        server,
+        server.lmtp,
+        tmp_path,
+        "--protocol",
+        "LMTP",
         *("--to", f"{RECIPIENT},bob@peer.test,nobody@peer.test"),
         message=message,
     )

@@ -184,6 +184,7 @@ from mailproto.imap.status_item import (
 )
 from mailproto.imap.streamed import (
     LiteralChunk,
+    LiteralEnd,
     LiteralStart,
     Streamed,
 )
@@ -286,6 +287,7 @@ __all__ = [
     "List",
     "ListData",
     "LiteralChunk",
+    "LiteralEnd",
     "LiteralStart",
     "Login",
     "Logout",

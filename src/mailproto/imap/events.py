@@ -8,7 +8,7 @@ from mailproto._core.frozen import frozen
 from mailproto.imap.commands import AuthenticateResponse, Done, Tagged
 from mailproto.imap.quirks import Quirk
 from mailproto.imap.responses import Response
-from mailproto.imap.streamed import LiteralChunk, LiteralStart
+from mailproto.imap.streamed import LiteralChunk, LiteralEnd, LiteralStart
 
 __all__ = ["ClientEvent", "InvalidCommand", "QuirkSeen", "ServerEvent", "Unparsed"]
 
@@ -45,5 +45,7 @@ class InvalidCommand:
 ClientEvent: TypeAlias = Response | LiteralStart | Unparsed | QuirkSeen
 """What ``imap.Client.next_event`` yields."""
 
-ServerEvent: TypeAlias = Tagged | AuthenticateResponse | Done | LiteralChunk | InvalidCommand
+ServerEvent: TypeAlias = (
+    Tagged | AuthenticateResponse | Done | LiteralChunk | LiteralEnd | InvalidCommand
+)
 """What ``imap.Server.next_event`` yields."""

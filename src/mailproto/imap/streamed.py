@@ -5,9 +5,9 @@
     client.send(Append("INBOX", Streamed(1_000_000)))   # or the same from a server in FetchData
     client.send(LiteralChunk(part))                     # until all octets were sent
 
-A server that receives such an APPEND yields the same: the command, then the chunks. A client that
-receives a big literal yields ``LiteralStart``, the chunks, then the response with ``Streamed`` in
-the place of the octets.
+A server that receives an APPEND yields the same: the command, the chunks, then ``LiteralEnd``. A
+client that receives a big literal yields ``LiteralStart``, the chunks, then the response with
+``Streamed`` in the place of the octets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from mailproto._core.frozen import frozen
 from mailproto.imap.fetch_item import FetchAtt, Section
 
-__all__ = ["LiteralChunk", "LiteralStart", "Streamed"]
+__all__ = ["LiteralChunk", "LiteralEnd", "LiteralStart", "Streamed"]
 
 
 @frozen
@@ -42,10 +42,15 @@ class LiteralStart:
 
 @frozen
 class LiteralChunk:
-    """The next octets of streamed content; ``last`` is set on the one that completes it.
-
-    When sending, ``last`` is known from the size and need not be set.
-    """
+    """The next octets of streamed content, in pieces of any size."""
 
     data: bytes
-    last: bool = False
+
+
+@frozen
+class LiteralEnd:
+    """A command whose content was streamed is complete and well-formed: it may be carried out.
+
+    A server yields it after the last ``LiteralChunk``. If what came behind the content was
+    malformed, it yields ``InvalidCommand`` instead.
+    """

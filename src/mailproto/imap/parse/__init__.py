@@ -1,0 +1,1 @@
+"""Octets to values: responses for the client, commands for the server."""

@@ -1,0 +1,1 @@
+"""Values to octets: commands for the client, responses for the server."""

@@ -4,8 +4,15 @@ A client: ``choose`` gives a ``ClientExchange``. A server: ``Offer`` gives ``Ser
 whose steps are data: what to send, what to ask the application, how it ended.
 """
 
-from mailproto.sasl.channel_binding import ChannelBinding
+from mailproto.sasl.anonymous import ANONYMOUS
+from mailproto.sasl.channel_binding import (
+    ChannelBinding,
+    tls_exporter,
+    tls_server_end_point,
+    tls_unique,
+)
 from mailproto.sasl.choice import choose
+from mailproto.sasl.cram_md5 import CRAM_MD5, CramMD5Keys
 from mailproto.sasl.credentials import (
     AnonymousCredentials,
     Credentials,
@@ -20,6 +27,7 @@ from mailproto.sasl.exchange import (
     Challenge,
     ClientDialogue,
     ClientExchange,
+    ErrorResponse,
     Failure,
     FailureReason,
     Lookup,
@@ -31,11 +39,24 @@ from mailproto.sasl.exchange import (
     Success,
     Verify,
 )
+from mailproto.sasl.external import EXTERNAL
 from mailproto.sasl.login import LOGIN
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
-from mailproto.sasl.mechanisms import MECHANISMS
-from mailproto.sasl.offer import PASSWORD_MECHANISMS, Offer
+from mailproto.sasl.mechanisms import MECHANISMS, PASSWORD_MECHANISMS
+from mailproto.sasl.oauthbearer import OAUTHBEARER
+from mailproto.sasl.offer import Offer
 from mailproto.sasl.plain import PLAIN
+from mailproto.sasl.scram import (
+    MAXIMUM_ITERATIONS,
+    MINIMUM_ITERATIONS,
+    SCRAM_SHA_1,
+    SCRAM_SHA_1_PLUS,
+    SCRAM_SHA_256,
+    SCRAM_SHA_256_PLUS,
+    SCRAM_SHA_512,
+    SCRAM_SHA_512_PLUS,
+    ScramKeys,
+)
 from mailproto.sasl.wire import (
     CANCEL,
     MALFORMED,
@@ -46,6 +67,7 @@ from mailproto.sasl.wire import (
     encode,
     encode_initial_response,
 )
+from mailproto.sasl.xoauth2 import XOAUTH2
 
 __all__ = [
     "choose",
@@ -67,7 +89,12 @@ __all__ = [
     "AnonymousCredentials",
     "ProvenCredentials",
     "StoredKeys",
+    "ScramKeys",
+    "CramMD5Keys",
     "ChannelBinding",
+    "tls_exporter",
+    "tls_server_end_point",
+    "tls_unique",
     "SASLError",
     "ServerNotProven",
     "Mechanism",
@@ -76,11 +103,25 @@ __all__ = [
     "ClientSettings",
     "ServerSettings",
     "ClientDialogue",
+    "ErrorResponse",
     "ServerDialogue",
     "MECHANISMS",
     "PASSWORD_MECHANISMS",
     "PLAIN",
     "LOGIN",
+    "CRAM_MD5",
+    "SCRAM_SHA_1",
+    "SCRAM_SHA_1_PLUS",
+    "SCRAM_SHA_256",
+    "SCRAM_SHA_256_PLUS",
+    "SCRAM_SHA_512",
+    "SCRAM_SHA_512_PLUS",
+    "XOAUTH2",
+    "OAUTHBEARER",
+    "EXTERNAL",
+    "ANONYMOUS",
+    "MINIMUM_ITERATIONS",
+    "MAXIMUM_ITERATIONS",
     "CANCEL",
     "MALFORMED",
     "Unusable",

@@ -57,6 +57,8 @@ class ExternalCredentials(Credentials):
 
     authorization_identity: str = ""
     """Whom to act as; empty: whom the certificate names."""
+    external_identity: str = ""
+    """Server only: whom TLS has authenticated, as given to ``Offer.begin``."""
 
 
 @frozen

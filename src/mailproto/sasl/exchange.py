@@ -30,6 +30,7 @@ __all__ = [
     "Challenge",
     "ClientDialogue",
     "ClientExchange",
+    "ErrorResponse",
     "Failure",
     "FailureReason",
     "Lookup",
@@ -128,7 +129,17 @@ Step: TypeAlias = Challenge | Verify | Lookup | Success | Failure
 Answer: TypeAlias = str | StoredKeys | None
 """What the application answers: an account (``Verify``) or keys (``Lookup``); ``None`` is no."""
 
-ClientDialogue: TypeAlias = Generator[bytes | None, bytes | None, None]
+
+@frozen
+class ErrorResponse:
+    """A response of a client's dialogue to a challenge in which the server reported an error."""
+
+    response: bytes = field(repr=False)
+    error: str
+    """What the server said, as text."""
+
+
+ClientDialogue: TypeAlias = Generator[bytes | ErrorResponse | None, bytes | None, None]
 """The client's side of one mechanism."""
 
 ServerPart: TypeAlias = Generator[Challenge | Verify | Lookup, "bytes | Answer", T]
@@ -205,15 +216,19 @@ class ClientExchange:
     ``*`` and waits for the refusal.
     """
 
-    __slots__ = ("_deferred", "_dialogue", "_done", "_initial", "name")
+    __slots__ = ("_deferred", "_dialogue", "_done", "_initial", "name", "server_error")
 
     def __init__(self, name: str, dialogue: ClientDialogue) -> None:
         self.name = name
         """The mechanism's name for the AUTH or AUTHENTICATE command."""
+        self.server_error: str | None = None
+        """What the server said of its refusal inside the mechanism (the JSON of OAUTHBEARER)."""
         self._dialogue: ClientDialogue | None = dialogue
         self._done = False
         self._deferred = False
-        self._initial = next(dialogue)  # what the credentials cannot be used for is raised here
+        first = next(dialogue)  # credentials that the mechanism cannot express are refused here
+        assert not isinstance(first, ErrorResponse)
+        self._initial = first
 
     def __repr__(self) -> str:
         return f"<ClientExchange {self.name}>"
@@ -268,8 +283,10 @@ class ClientExchange:
         except SASLError:
             self._dialogue = None
             raise
-        if response is None:
-            raise TypeError(f"the dialogue of {self.name} yielded None as a response")
+        if isinstance(response, ErrorResponse):
+            self.server_error = response.error
+            return response.response
+        assert response is not None
         return response
 
     def _over(self, message: str) -> SASLError:

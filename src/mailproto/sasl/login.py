@@ -21,6 +21,7 @@ from mailproto.sasl.exchange import (
     expect_success,
 )
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
+from mailproto.sasl.saslprep import utf8
 
 __all__ = ["LOGIN"]
 
@@ -30,9 +31,10 @@ def _client(credentials: PasswordCredentials, settings: ClientSettings) -> Clien
         raise LocalProtocolError("LOGIN needs a user and a password")
     if credentials.authorization_identity:
         raise LocalProtocolError("LOGIN cannot carry an authorization identity")
+    user, password = utf8(credentials.user, "user"), utf8(credentials.password, "password")
     expect_challenge((yield None))
-    expect_challenge((yield credentials.user.encode()))
-    expect_success((yield credentials.password.encode()))
+    expect_challenge((yield user))
+    expect_success((yield password))
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:

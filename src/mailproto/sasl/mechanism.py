@@ -65,6 +65,8 @@ class ServerSettings:
     """Every channel binding of this connection that the server knows."""
     offers_binding: bool = False
     """Whether this connection was offered a ``-PLUS`` mechanism."""
+    external_identity: str = ""
+    """Whom TLS has authenticated; empty: nobody."""
 
 
 @frozen
@@ -83,6 +85,8 @@ class Mechanism:
     server: Callable[[bytes | None, ServerSettings], ServerDialogue] = field(repr=False)
     binds: bool = False
     """Whether it binds to the TLS connection, and so needs a channel binding."""
+    external: bool = False
+    """Whether its server needs an identity that TLS has established."""
 
 
 def takes(

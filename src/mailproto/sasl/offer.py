@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from mailproto.sasl.channel_binding import ChannelBinding
 from mailproto.sasl.exchange import ServerExchange
-from mailproto.sasl.login import LOGIN
 from mailproto.sasl.mechanism import Mechanism, ServerSettings
-from mailproto.sasl.plain import PLAIN
+from mailproto.sasl.mechanisms import PASSWORD_MECHANISMS
 
-__all__ = ["PASSWORD_MECHANISMS", "Offer"]
-
-PASSWORD_MECHANISMS: Final[tuple[Mechanism, ...]] = (PLAIN, LOGIN)
-"""What a server of passwords offers by default, strongest first; all work from stored keys."""
+__all__ = ["Offer"]
 
 
 class Offer:
@@ -50,25 +45,38 @@ class Offer:
         self._nonce = nonce
 
     def names(
-        self, *, tls: bool, channel_bindings: Sequence[ChannelBinding] = ()
+        self,
+        *,
+        tls: bool,
+        channel_bindings: Sequence[ChannelBinding] = (),
+        external_identity: str = "",
     ) -> tuple[str, ...]:
         """The mechanisms to announce on a connection, in order; empty: do not announce AUTH.
 
         ``channel_bindings`` are those of the connection; without one no ``-PLUS`` is offered.
+        ``external_identity`` is whom TLS has authenticated; without one EXTERNAL is not offered.
         """
         if not (tls or self._insecure):
             return ()
         return tuple(
             name
             for name, mechanism in self._by_name.items()
-            if channel_bindings or not mechanism.binds
+            if (channel_bindings or not mechanism.binds)
+            and (external_identity or not mechanism.external)
         )
 
     def begin(
-        self, name: str, *, tls: bool, channel_bindings: Sequence[ChannelBinding] = ()
+        self,
+        name: str,
+        *,
+        tls: bool,
+        channel_bindings: Sequence[ChannelBinding] = (),
+        external_identity: str = "",
     ) -> ServerExchange | None:
         """Begin the mechanism ``name``, in any case; ``None`` when it is not offered here."""
-        names = self.names(tls=tls, channel_bindings=channel_bindings)
+        names = self.names(
+            tls=tls, channel_bindings=channel_bindings, external_identity=external_identity
+        )
         wanted = name.upper()
         if wanted not in names:
             return None
@@ -79,6 +87,7 @@ class Offer:
             decoy_iterations=self._decoy_iterations,
             hostname=self._hostname,
             channel_bindings=tuple(channel_bindings),
-            offers_binding=any(self._by_name[n].binds for n in names),
+            offers_binding=any(self._by_name[offered].binds for offered in names),
+            external_identity=external_identity,
         )
         return ServerExchange(wanted, lambda initial: mechanism.server(initial, settings))

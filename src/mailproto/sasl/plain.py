@@ -16,17 +16,20 @@ from mailproto.sasl.exchange import (
     expect_success,
 )
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
+from mailproto.sasl.saslprep import utf8
 
 __all__ = ["PLAIN"]
 
 
 def _client(credentials: PasswordCredentials, settings: ClientSettings) -> ClientDialogue:
-    parts = (credentials.authorization_identity, credentials.user, credentials.password)
     if not credentials.user or not credentials.password:
         raise LocalProtocolError("PLAIN needs a user and a password")
-    if any("\0" in part for part in parts):
-        raise LocalProtocolError("NUL is not allowed in the identities and the password of PLAIN")
-    expect_success((yield "\0".join(parts).encode()))
+    parts = (
+        utf8(credentials.authorization_identity, "authorization identity"),
+        utf8(credentials.user, "user"),
+        utf8(credentials.password, "password"),
+    )
+    expect_success((yield b"\0".join(parts)))
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:

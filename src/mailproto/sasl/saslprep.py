@@ -1,0 +1,68 @@
+"""SASLprep (RFC 4013): one form for names and passwords that people would call the same.
+
+Works on the tables of the standard library's ``stringprep`` and on Unicode 3.2, as the RFC says.
+Code points that were unassigned then are passed as they are, as in a query (section 2.5), because
+both sides must come to the same result, and people do use them. Nothing here quotes its input,
+which may be a password.
+"""
+
+from __future__ import annotations
+
+import re
+import stringprep
+from typing import Final
+from unicodedata import ucd_3_2_0
+
+from mailproto.errors import LocalProtocolError
+
+__all__ = ["prepare", "saslprep", "utf8"]
+
+_PRINTABLE_ASCII: Final = re.compile(r"[ -~]*")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+_PROHIBITED: Final = (
+    stringprep.in_table_c12,
+    stringprep.in_table_c21_c22,
+    stringprep.in_table_c3,
+    stringprep.in_table_c4,
+    stringprep.in_table_c5,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
+    stringprep.in_table_c9,
+)
+"""Section 2.3."""
+
+
+def saslprep(text: str) -> str | None:
+    """The prepared form of ``text``; ``None`` when it contains what SASLprep prohibits."""
+    if _PRINTABLE_ASCII.fullmatch(text):
+        return text
+    mapped = "".join(
+        " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
+    )
+    prepared = ucd_3_2_0.normalize("NFKC", mapped)
+    if any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):
+        return None
+    if any(map(stringprep.in_table_d1, prepared)):  # section 2.4, RFC 3454 section 6
+        if any(map(stringprep.in_table_d2, prepared)):
+            return None
+        if not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])):
+            return None
+    return prepared
+
+
+def prepare(text: str, what: str) -> str:
+    """The prepared form of your own ``what``. Raises LocalProtocolError, also when it is empty."""
+    prepared = saslprep(text)
+    if not prepared:
+        fault = "is empty" if prepared == "" else "contains what SASLprep (RFC 4013) prohibits"
+        raise LocalProtocolError(f"the {what} {fault}")
+    return prepared
+
+
+def utf8(text: str, what: str) -> bytes:
+    """The octets of your own ``what``. Raises LocalProtocolError for NUL and lone surrogates."""
+    if "\0" in text or _SURROGATES.search(text):
+        raise LocalProtocolError(f"the {what} contains NUL or half a surrogate pair")
+    return text.encode()

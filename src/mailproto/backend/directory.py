@@ -1,20 +1,36 @@
-"""Who may log in, and whose mail an address is: the Directory interface and one in memory."""
+"""Who may log in, and whose mail an address is: the Directory interface and one in memory.
+
+``Users`` keeps no password, only keys derived from it.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from mailproto.backend.store import Maybe
-from mailproto.sasl import Credentials, StoredKeys
+from mailproto.errors import LocalProtocolError
+from mailproto.sasl import (
+    MINIMUM_ITERATIONS,
+    CramMD5Keys,
+    Credentials,
+    PasswordCredentials,
+    ProvenCredentials,
+    ScramKeys,
+    StoredKeys,
+)
+from mailproto.sasl.saslprep import saslprep
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "Users"]
 
 
 class Directory(Protocol):
     """The accounts of a server: what an embedder implements to log people in and to route mail.
 
-    Methods may return their value or be ``async def``. The async server calls them in a worker
-    thread and awaits coroutines on its loop; the sync server calls them from many threads.
+    Methods may return their value or be ``async def``. The async server calls ``verify`` and
+    ``lookup`` in a worker thread and awaits coroutines on its loop; the sync server calls them
+    from many threads.
     """
 
     def verify(self, credentials: Credentials) -> Maybe[str | None]:
@@ -28,13 +44,165 @@ class Directory(Protocol):
         ...
 
     def lookup(self, user: str, scheme: str) -> Maybe[StoredKeys | None]:
-        """What is kept of the password of ``user`` for ``SCRAM-SHA-256``, ``CRAM-MD5`` …"""
+        """What is kept of the password of ``user`` for ``SCRAM-SHA-256``, ``CRAM-MD5`` …
+
+        ``None`` for a user or a scheme that it does not know (see ``mailproto.sasl.Lookup``).
+        """
         ...
 
     def account_for(self, local_part: str, domain: str) -> Maybe[str | None]:
-        """The account that receives at this address; ``None`` when there is none."""
+        """The account that receives at this address; ``None`` when there is none.
+
+        The local part comes without the quotes it may have had. ``domain`` is empty for the bare
+        ``<postmaster>`` of RFC 5321 section 4.5.1.
+        """
         ...
 
     def is_local(self, domain: str) -> Maybe[bool]:
         """Whether mail for ``domain`` is for this server, and so never relayed."""
         ...
+
+
+SCHEMES: Final = ("SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1")
+"""What ``Users`` derives keys for; a password in clear is compared by the first."""
+
+
+class Users:
+    """A Directory in memory, fixed when it is made.
+
+    ::
+
+        Users({"alice": "secret", "bob@example.org": "secret"}, domains=["example.com"])
+
+    ``alice`` receives at alice@ every domain and logs in with her name or one of these addresses;
+    ``bob@example.org`` receives at this address, which makes example.org a local domain too. Names
+    and addresses compare without regard to case. Where nobody is called ``postmaster``, the first
+    user gets his mail, because RFC 5321 section 4.5.1 wants it to arrive. An account's name is the
+    user's name in lower case.
+
+    A user acts as himself only: another authorization identity is refused.
+
+    ``iterations`` is the work for one derivation (about one millisecond for 4,096).
+    ``cram_md5`` makes CRAM-MD5 possible, at the cost of keeping keys that are as good as the
+    password for CRAM-MD5. Raises ValueError, naming the user, for what cannot be used.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, str],
+        domains: Iterable[str] = ("localhost",),
+        *,
+        iterations: int = MINIMUM_ITERATIONS,
+        cram_md5: bool = False,
+    ) -> None:
+        self._iterations = iterations
+        self._decoy_key = secrets.token_bytes(32)
+        self._domains = frozenset(_domain(domain) for domain in domains)
+        self._keys: dict[str, dict[str, StoredKeys]] = {}
+        for name, password in users.items():
+            account = _checked(name)
+            if account in self._keys:
+                raise ValueError(f"the user {name!r} is there twice")
+            try:
+                self._keys[account] = self._derive(password, cram_md5)
+            except LocalProtocolError as error:
+                raise ValueError(f"the user {name!r} cannot be used: {error}") from None
+        own = {name.rpartition("@")[2] for name in self._keys if "@" in name}
+        self._local = self._domains | own
+
+    @classmethod
+    def from_options(
+        cls,
+        pairs: Iterable[str],
+        domains: Iterable[str] = ("localhost",),
+        *,
+        cram_md5: bool = False,
+    ) -> Users:
+        """Users from ``NAME:PASSWORD``; the first colon separates. Raises ValueError."""
+        users: dict[str, str] = {}
+        for pair in pairs:
+            name, colon, password = pair.partition(":")
+            if not colon:
+                raise ValueError("a user is written NAME:PASSWORD, but one has no colon")
+            if name in users:
+                raise ValueError(f"the user {name!r} is there twice")
+            users[name] = password
+        return cls(users, domains, cram_md5=cram_md5)
+
+    def __repr__(self) -> str:
+        return f"<Users {', '.join(self._keys)}>"
+
+    def verify(self, credentials: Credentials) -> str | None:
+        """The account that a password, or the proof of one, opens."""
+        if not isinstance(credentials, PasswordCredentials | ProvenCredentials):
+            return None
+        account = self._account(credentials.user)
+        if isinstance(credentials, PasswordCredentials):
+            keys = self._scram_keys(account, credentials.user, SCHEMES[0])
+            if not keys.fits(credentials.password):
+                return None
+        wanted = credentials.authorization_identity
+        return account if not wanted or self._account(wanted) == account else None
+
+    def lookup(self, user: str, scheme: str) -> StoredKeys | None:
+        """Keys for ``SCRAM-…`` and, where enabled, ``CRAM-MD5``; decoys for unknown users."""
+        account = self._account(user)
+        if scheme in SCHEMES:
+            return self._scram_keys(account, user, scheme)
+        return self._keys[account].get(scheme) if account is not None else None
+
+    def account_for(self, local_part: str, domain: str) -> str | None:
+        """The account of the address, or of the first user for ``postmaster``."""
+        if not self.is_local(domain):
+            return None
+        found = self._account(f"{local_part}@{domain}" if domain else local_part)
+        if found is None and _folded(local_part) == "postmaster":
+            return next(iter(self._keys), None)
+        return found
+
+    def is_local(self, domain: str) -> bool:
+        """Whether it is one of the domains, or that of a user who is an address."""
+        return not domain or _domain(domain) in self._local
+
+    def _account(self, name: str) -> str | None:
+        """The account of a login name or an address."""
+        folded = _folded(name)
+        if folded in self._keys:
+            return folded
+        local_part, _, domain = folded.rpartition("@")
+        if local_part in self._keys and domain.removesuffix(".") in self._domains:
+            return local_part
+        return None
+
+    def _derive(self, password: str, cram_md5: bool) -> dict[str, StoredKeys]:
+        keys: dict[str, StoredKeys] = {
+            scheme: ScramKeys.derive(scheme, password, secrets.token_bytes(16), self._iterations)
+            for scheme in SCHEMES
+        }
+        if cram_md5:
+            keys["CRAM-MD5"] = CramMD5Keys(password)
+        return keys
+
+    def _scram_keys(self, account: str | None, user: str, scheme: str) -> ScramKeys:
+        """The keys of the account; without one, keys of the same cost that fit nothing."""
+        decoy = ScramKeys.decoy(scheme, _folded(user), self._decoy_key, self._iterations)
+        keys = self._keys[account][scheme] if account is not None else decoy
+        assert isinstance(keys, ScramKeys)
+        return keys
+
+
+def _folded(name: str) -> str:
+    """The form in which names are compared."""
+    return (saslprep(name) or "").casefold()
+
+
+def _domain(domain: str) -> str:
+    return domain.casefold().removesuffix(".")
+
+
+def _checked(name: str) -> str:
+    folded = _folded(name)
+    local_part, at, domain = folded.rpartition("@")
+    if not folded or (at and not (local_part and domain)):
+        raise ValueError(f"{name!r} is neither a user's name nor an address")
+    return folded

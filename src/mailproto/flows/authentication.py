@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ def settle(
         if isinstance(step, Verify):
             step = exchange.answer((yield from verify(directory, step.credentials)))
         else:
-            user, scheme = step.user, step.scheme
-            step = exchange.answer((yield from _ask(lambda: directory.lookup(user, scheme))))
+            question = partial(directory.lookup, step.user, step.scheme)
+            step = exchange.answer((yield from _ask(question)))
     return step
 
 
@@ -42,7 +43,7 @@ def verify(directory: Directory, credentials: Credentials) -> Flow[str | None]:
     A directory's methods are called off the event loop, because deriving keys takes milliseconds;
     what is awaitable is awaited on it.
     """
-    return (yield from _ask(lambda: directory.verify(credentials)))
+    return (yield from _ask(partial(directory.verify, credentials)))
 
 
 def _ask(question: Callable[[], Maybe[T]]) -> Flow[T]:

@@ -74,7 +74,9 @@ class POP3ClientLimits:
     response_line: int = 64 * KIB
     """Octets of a status line or a line of a listing with its CRLF (512 by RFC 2449)."""
     listing_lines: int = 10_000_000
-    """Lines of one LIST, UIDL or CAPA response."""
+    """Lines of one LIST or UIDL response."""
+    capabilities: int = 64 * KIB
+    """Octets of a whole CAPA response, and of one to LANG without an argument."""
     pending_commands: int = 1000
     """Commands sent and not yet answered."""
 

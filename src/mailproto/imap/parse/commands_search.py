@@ -1,0 +1,194 @@
+"""The keys of SEARCH, read from the wire (``search-key``; RFC 3501 section 9).
+
+Keys nest without bound in the grammar; here on an explicit stack, with a limit on its depth.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import re
+from collections.abc import Callable
+from typing import Final
+
+from mailproto._core.strict import NUMBER_64, date
+from mailproto.imap.commands import ReturnOption, Search
+from mailproto.imap.search_key import (
+    And,
+    DateKey,
+    Not,
+    Or,
+    SearchDate,
+    SearchFlag,
+    SearchHeader,
+    SearchKey,
+    SearchKeyword,
+    SearchSet,
+    SearchSize,
+    SearchText,
+    SearchUid,
+    SizeKey,
+    TextKey,
+)
+from mailproto.imap.sequence_set import SequenceSet, parse_sequence_set
+from mailproto.imap.wire.cursor import Cursor
+
+__all__ = ["read_sequence_set", "search"]
+
+_SET: Final = re.compile(rb"[0-9:,*]+")
+_KEY: Final = re.compile(rb"([A-Z]+)(?=[ )]|$)|(\()|(?=[0-9*])", re.IGNORECASE)
+_DATE: Final = re.compile(rb'"[0-9A-Za-z-]+"|[0-9A-Za-z-]+')
+_CHARSET: Final = re.compile(rb"CHARSET ", re.IGNORECASE)
+_RETURN: Final = re.compile(rb"RETURN \(((?:[A-Z]+(?: [A-Z]+)*+)?)\) ", re.IGNORECASE)
+_OPTIONS: Final = {option.value.encode("ascii"): option for option in ReturnOption}
+
+
+def read_sequence_set(cursor: Cursor) -> SequenceSet:
+    """Read ``sequence-set``."""
+    start = cursor.position
+    found = cursor.match(_SET)
+    numbers = None if found is None else parse_sequence_set(found[0])
+    if numbers is None:
+        cursor.position = start
+        raise cursor.fail("a sequence set")
+    return numbers
+
+
+def search(cursor: Cursor, *, uid: bool) -> Search:
+    """Read what follows ``SEARCH``, up to the end of the command."""
+    cursor.expect(b" ")
+    options = _return_options(cursor)
+    charset = None
+    if cursor.match(_CHARSET):
+        charset = cursor.astring().decode("ascii", "backslashreplace")
+        cursor.expect(b" ")
+    return Search(_keys(cursor), charset, uid, options)
+
+
+def _return_options(cursor: Cursor) -> tuple[ReturnOption, ...] | None:
+    start = cursor.position
+    found = cursor.match(_RETURN)
+    if found is None:
+        return None
+    words = found[1].upper().split(b" ") if found[1] else []
+    options = tuple([_OPTIONS[word] for word in words if word in _OPTIONS])
+    if len(options) < len(words):
+        cursor.position = start
+        raise cursor.fail("return options MIN, MAX, ALL or COUNT")
+    return options
+
+
+# ------------------------------------------------------------------------------ keys with nesting
+
+
+class _Kind(enum.Enum):
+    """What an open key waits for."""
+
+    ALL = enum.auto()
+    LIST = enum.auto()
+    NOT = enum.auto()
+    OR = enum.auto()
+
+
+class _Open:
+    """A key whose end has not come, and the keys in it so far."""
+
+    __slots__ = ("keys", "kind")
+
+    def __init__(self, kind: _Kind) -> None:
+        self.kind = kind
+        self.keys: list[SearchKey] = []
+
+
+def _keys(cursor: Cursor) -> tuple[SearchKey, ...]:
+    stack = [_Open(_Kind.ALL)]
+    while True:
+        start = cursor.position
+        found = cursor.read(_KEY, "a search key")
+        word = found[1].upper() if found[1] else b""
+        kind = _Kind.LIST if found[2] else _OPENING.get(word)
+        if kind is not None:
+            if len(stack) > cursor.depth:
+                cursor.position = start
+                raise cursor.fail(f"at most {cursor.depth} levels of search keys")
+            stack.append(_Open(kind))
+            if kind is not _Kind.LIST:
+                cursor.expect(b" ")
+            continue
+        done: SearchKey | None = _key(cursor, word, start)
+        while done is not None:
+            top = stack[-1]
+            top.keys.append(done)
+            done = _closed(cursor, top)
+            if done is not None:
+                stack.pop()
+            elif top.kind is _Kind.ALL and cursor.at_end:
+                return tuple(top.keys)
+        cursor.expect(b" ")
+
+
+def _closed(cursor: Cursor, top: _Open) -> SearchKey | None:
+    """The key that ``top`` has become, ``None`` while more is to come."""
+    keys = top.keys
+    if top.kind is _Kind.NOT:
+        return Not(keys[0])
+    if top.kind is _Kind.OR:
+        return Or(keys[0], keys[1]) if len(keys) == 2 else None
+    if top.kind is _Kind.LIST and cursor.take(b")"):
+        return And(tuple(keys))
+    return None
+
+
+def _key(cursor: Cursor, word: bytes, start: int) -> SearchKey:
+    if not word:
+        return SearchSet(read_sequence_set(cursor))
+    flag = _FLAGS.get(word)
+    if flag is not None:
+        return flag
+    reader = _READERS.get(word)
+    if reader is None:
+        cursor.position = start
+        raise cursor.fail("a search key")
+    cursor.expect(b" ")
+    return reader(cursor)
+
+
+def _text(key: TextKey) -> Callable[[Cursor], SearchKey]:
+    return lambda cursor: SearchText(key, cursor.astring())
+
+
+def _date(key: DateKey) -> Callable[[Cursor], SearchKey]:
+    return lambda cursor: SearchDate(key, _read_date(cursor))
+
+
+def _read_date(cursor: Cursor) -> datetime.date:
+    start = cursor.position
+    found = cursor.match(_DATE)
+    value = None if found is None else date(found[0].strip(b'"'))
+    if value is None:
+        cursor.position = start
+        raise cursor.fail("a date like 1-Feb-1994")
+    return value
+
+
+def _size(key: SizeKey) -> Callable[[Cursor], SearchKey]:
+    return lambda cursor: SearchSize(key, cursor.number(NUMBER_64))
+
+
+def _header(cursor: Cursor) -> SearchKey:
+    name = cursor.astring()
+    cursor.expect(b" ")
+    return SearchHeader(name, cursor.astring())
+
+
+_OPENING: Final = {b"NOT": _Kind.NOT, b"OR": _Kind.OR}
+_FLAGS: Final = {flag.value.encode("ascii"): flag for flag in SearchFlag}
+_READERS: Final[dict[bytes, Callable[[Cursor], SearchKey]]] = {
+    **{key.value.encode("ascii"): _text(key) for key in TextKey},
+    **{key.value.encode("ascii"): _date(key) for key in DateKey},
+    **{key.value.encode("ascii"): _size(key) for key in SizeKey},
+    b"HEADER": _header,
+    b"KEYWORD": lambda cursor: SearchKeyword(cursor.atom()),
+    b"UNKEYWORD": lambda cursor: SearchKeyword(cursor.atom(), present=False),
+    b"UID": lambda cursor: SearchUid(read_sequence_set(cursor)),
+}

@@ -1,0 +1,39 @@
+"""Lines for the trace hook: secrets hidden, literals abbreviated; one rule for both sides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["HIDDEN", "command_text", "lines"]
+
+HIDDEN: Final = b"<hidden>"
+
+# Without a tag the name may come first; whatever follows it is hidden all the same.
+_SECRET: Final = re.compile(
+    rb"((?:[^ ]* +)?(?:LOGIN|AUTHENTICATE +[^ \r\n]*))[ \r\n].*", re.IGNORECASE | re.DOTALL
+)
+_LITERAL: Final = re.compile(rb"\{([0-9]{1,20})\+?\}\r\n")
+
+
+def command_text(text: bytes) -> bytes:
+    """A command line, or all lines of a command, without the arguments that are secret."""
+    found = _SECRET.match(text)
+    return text if found is None else found[1] + b" " + HIDDEN
+
+
+def lines(octets: bytes) -> Iterator[bytes]:
+    """The lines of whole commands or responses, each literal as ``<3 octets>``."""
+    text: list[bytes] = []
+    at = 0
+    for found in _LITERAL.finditer(octets):
+        if found.start() < at:  # inside of a literal
+            continue
+        size = int(found[1])
+        text += (octets[at : found.end() - 2], b"<%d octets>" % size)
+        at = found.end() + size
+    text.append(octets[at:])
+    for line in b"".join(text).split(b"\r\n"):
+        if line:
+            yield line

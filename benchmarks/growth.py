@@ -1,0 +1,96 @@
+"""Twice the input, twice the time: our machines at four sizes, in chunks of 1, 1448 and 65,536 octets.
+
+Every chunking of every kind of input must cost the same per octet at eight times the size. Runs in
+one process, sizes in turn, the least of several runs each; a case that looks worse than linear is
+measured again before it counts.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from registry import KIB, in_chunks
+
+CHUNKS = (1, 1448, 65_536)
+FACTORS = (1, 2, 4, 8)
+MOST = 1.15
+"""The greatest exponent that counts as linear; quadratic is 2."""
+
+Input = Callable[[int], tuple[bytes, Callable[[list[bytes]], None]]]
+"""octets -> the wire, and what feeds it to a fresh machine and checks that it was understood."""
+
+INPUTS: dict[str, Input] = {}
+
+
+def growing(make: Input) -> Input:
+    """Register an input that can be made at any size; its name shows up."""
+    INPUTS[make.__name__] = make
+    return make
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of input in one chunk size."""
+
+    name: str
+    chunk: int
+    octets: list[int]
+    seconds: list[float]
+
+    @property
+    def exponent(self) -> float:
+        """The slope of log time over log size, by least squares."""
+        xs = [math.log(octets) for octets in self.octets]
+        ys = [math.log(seconds) for seconds in self.seconds]
+        x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+        return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum(
+            (a - x) ** 2 for a in xs
+        )
+
+    @property
+    def linear(self) -> bool:
+        return self.exponent <= MOST
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "exponent": self.exponent}
+
+
+def measure_case(name: str, chunk: int, least: int, rounds: int) -> Case:
+    prepared = []
+    for factor in FACTORS:
+        wire, feed = INPUTS[name](least * factor)
+        prepared.append((len(wire), in_chunks(wire, chunk), feed))
+    best = [math.inf] * len(prepared)
+    for _ in range(rounds):
+        for index, (_, chunks, feed) in enumerate(prepared):
+            gc.collect()
+            start = time.process_time()
+            feed(chunks)
+            best[index] = min(best[index], time.process_time() - start)
+    return Case(name, chunk, [octets for octets, _, _ in prepared], best)
+
+
+def measure(only: str, *, quick: bool) -> list[Case]:
+    cases = []
+    for name in INPUTS:
+        for chunk in CHUNKS if only in name else ():
+            least = (16 * KIB if chunk == 1 else 512 * KIB) * (1 if quick else 2)
+            case = measure_case(name, chunk, least, rounds=3)
+            cases.append(case if case.linear else measure_case(name, chunk, least * 2, rounds=9))
+    return cases
+
+
+def show(cases: list[Case]) -> None:
+    print("\nGrowth over eight times the size (1 is linear, 2 quadratic)")
+    print(f"  {'input':<36}{'chunk':>8}{'ns CPU/octet, smallest to largest':>38}{'exponent':>10}")
+    for case in cases:
+        each = " ".join(
+            f"{s / n * 1e9:8.1f}" for n, s in zip(case.octets, case.seconds, strict=True)
+        )
+        verdict = "" if case.linear else "  NOT LINEAR"
+        print(f"  {case.name:<36}{case.chunk:>8}{each:>38}{case.exponent:>10.2f}{verdict}")

@@ -1,0 +1,66 @@
+"""aiosmtpd's SMTP protocol over a transport in memory; iterations of the event loop are its cost."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+
+from aiosmtpd.smtp import SMTP
+from registry import Prepared
+
+VERSION = version("aiosmtpd")
+
+
+class Transport(asyncio.Transport):
+    """Counts replies, and honours back pressure."""
+
+    def __init__(self):
+        super().__init__({"peername": ("127.0.0.1", 1)})
+        self.replies = 0
+        self.paused = False
+
+    def write(self, data):
+        # every reply here is one line or a block whose last line has a space after the code
+        self.replies += data[3:4] == b" " or b"\r\n250 " in data
+
+    def is_closing(self):
+        return False
+
+    def close(self):
+        pass
+
+    def pause_reading(self):
+        self.paused = True
+
+    def resume_reading(self):
+        self.paused = False
+
+
+class Handler:
+    def __init__(self):
+        self.messages = []
+
+    async def handle_DATA(self, server, session, envelope):  # aiosmtpd's name
+        self.messages.append(envelope.content)
+        return "250 OK"
+
+
+def smtp_server(given):
+    async def drive():
+        transport, handler = Transport(), Handler()
+        protocol = SMTP(handler, loop=asyncio.get_running_loop(), hostname="mx.example.test")
+        protocol.connection_made(transport)
+        expected = 1
+        while transport.replies < expected:
+            await asyncio.sleep(0)
+        for chunk, replies in given:
+            protocol.data_received(chunk)
+            expected += replies
+            await asyncio.sleep(0)
+            while transport.paused or (replies and transport.replies < expected):
+                await asyncio.sleep(0)
+        protocol._handler_coroutine.cancel()
+        protocol.connection_lost(None)
+        return handler.messages
+
+    return Prepared(lambda: asyncio.run(drive()))

@@ -1,0 +1,77 @@
+"""What a workload is, and what a peer does with it. A workload is one function; a peer is one module.
+
+A role names what is measured ("smtp_server"). Its workloads make the input and the right answer;
+each peer's module has a function of the role's name, which takes the input and returns what to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+KIB, MIB = 1 << 10, 1 << 20
+CHUNK = 64 * KIB
+"""What a busy socket hands over at once."""
+
+PEERS: dict[str, tuple[str, ...]] = {
+    "smtp_server": ("mailproto", "aiosmtpd", "twisted"),
+    "smtp_client": ("mailproto", "smtplib"),
+    "imap_client": ("mailproto", "imapclient", "imap_codec"),
+    "imap_server": ("mailproto", "pymap"),
+    "pop3_client": ("mailproto", "poplib"),
+}
+"""role -> the modules of benchmarks.peers that play it; ours first."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some units of work: what goes in, and what must come out."""
+
+    given: Any
+    expected: Any
+    octets: int
+    """How many octets cross the wire."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A peer ready to run: everything before `run` and after it costs nothing."""
+
+    run: Callable[[], Any]
+    read: Callable[[Any], Any] = lambda result: result
+    """Puts the result into the words of `Job.expected`."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A named function that makes a job of any number of units."""
+
+    name: str
+    title: str
+    role: str
+    unit: str
+    units: int
+    """The most that a repeat does; a slow peer does fewer."""
+    make: Callable[[int], Job]
+
+
+WORKLOADS: dict[str, Workload] = {}
+
+
+def workload(
+    *, role: str, unit: str, units: int
+) -> Callable[[Callable[[int], Job]], Callable[[int], Job]]:
+    """Register a function that makes jobs; its name and the first line of its docstring show up."""
+
+    def register(make: Callable[[int], Job]) -> Callable[[int], Job]:
+        name = make.__name__
+        title = (make.__doc__ or name).strip().partition("\n")[0]
+        WORKLOADS[name] = Workload(name, title, role, unit, units, make)
+        return make
+
+    return register
+
+
+def in_chunks(data: bytes, size: int = CHUNK) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]

@@ -1,0 +1,120 @@
+"""The workloads. To add one, write one function."""
+
+from __future__ import annotations
+
+import data
+from registry import KIB, MIB, Job, in_chunks, workload
+
+Exchange = tuple[bytes, int]
+"""Octets that arrive together, and how many replies they are worth."""
+
+
+def transactions(content: bytes, count: int, *, pipelined: bool) -> Job:
+    """An SMTP session of equal transactions, as a server receives it."""
+    wire = data.stuffed(content)
+    mail = b"MAIL FROM:<sender@example.test> SIZE=%d\r\n" % len(content)
+    rcpt, start = b"RCPT TO:<recipient@example.test>\r\n", b"DATA\r\n"
+    pieces = in_chunks(wire)
+    body = [(piece, 0) for piece in pieces[:-1]] + [(pieces[-1], 1)]
+    commands = [(mail + rcpt + start, 3)] if pipelined else [(mail, 1), (rcpt, 1), (start, 1)]
+    given: list[Exchange] = [(b"EHLO client.example.test\r\n", 1)] + (commands + body) * count
+    return Job(given, [content] * count, sum(len(chunk) for chunk, _ in given))
+
+
+@workload(role="smtp_server", unit="transaction of 2 KiB", units=10_000)
+def smtp_server_small_pipelined(units: int) -> Job:
+    """SMTP server, 2 KiB transactions, MAIL, RCPT and DATA in one segment"""
+    return transactions(data.normal_content(2 * KIB), units, pipelined=True)
+
+
+@workload(role="smtp_server", unit="transaction of 2 KiB", units=10_000)
+def smtp_server_small_sequential(units: int) -> Job:
+    """SMTP server, 2 KiB transactions, one command a segment"""
+    return transactions(data.normal_content(2 * KIB), units, pipelined=False)
+
+
+@workload(role="smtp_server", unit="message of 1 MiB", units=100)
+def smtp_server_content_normal(units: int) -> Job:
+    """SMTP server, 1 MiB of text, a leading dot on one line in fifty"""
+    return transactions(data.normal_content(MIB), units, pipelined=True)
+
+
+@workload(role="smtp_server", unit="message of 1 MiB", units=100)
+def smtp_server_content_base64(units: int) -> Job:
+    """SMTP server, 1 MiB of base64"""
+    return transactions(data.base64_content(MIB), units, pipelined=True)
+
+
+@workload(role="smtp_server", unit="message of 1 MiB", units=100)
+def smtp_server_content_worst(units: int) -> Job:
+    """SMTP server, 1 MiB in which every line is a dot"""
+    return transactions(data.dots_content(MIB), units, pipelined=True)
+
+
+def submissions(content: bytes, count: int) -> Job:
+    """The same content, to be encoded after DATA as many times."""
+    wire = data.stuffed(content)
+    return Job((content, count), [wire] * count, len(wire) * count)
+
+
+@workload(role="smtp_client", unit="message of 1 MiB", units=100)
+def smtp_client_content_normal(units: int) -> Job:
+    """SMTP client, encoding 1 MiB of text"""
+    return submissions(data.normal_content(MIB), units)
+
+
+@workload(role="smtp_client", unit="message of 1 MiB", units=100)
+def smtp_client_content_base64(units: int) -> Job:
+    """SMTP client, encoding 1 MiB of base64"""
+    return submissions(data.base64_content(MIB), units)
+
+
+@workload(role="smtp_client", unit="message of 1 MiB", units=100)
+def smtp_client_content_worst(units: int) -> Job:
+    """SMTP client, encoding 1 MiB in which every line is a dot"""
+    return submissions(data.dots_content(MIB), units)
+
+
+@workload(role="imap_client", unit="message", units=10_000)
+def imap_client_fetch_full(units: int) -> Job:
+    """IMAP client, FETCH of UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE"""
+    lines, said = data.fetch_responses(units)
+    return Job(lines, said, sum(map(len, lines)))
+
+
+@workload(role="imap_client", unit="message", units=100_000)
+def imap_client_fetch_flags(units: int) -> Job:
+    """IMAP client, FETCH of UID and FLAGS"""
+    lines, said = data.flags_responses(units)
+    return Job(lines, said, sum(map(len, lines)))
+
+
+@workload(role="imap_server", unit="command", units=10_000)
+def imap_server_commands(units: int) -> Job:
+    """IMAP server, a mix of commands in the selected state"""
+    lines, names = data.commands(units)
+    return Job(lines, names, sum(map(len, lines)))
+
+
+def retrievals(content: bytes, count: int) -> Job:
+    """Answers to that many RETR commands."""
+    wire = b"+OK %d octets\r\n" % len(content) + data.stuffed(content)
+    return Job((wire, count), [content] * count, len(wire) * count)
+
+
+@workload(role="pop3_client", unit="message of 1 MiB", units=100)
+def pop3_client_retr_normal(units: int) -> Job:
+    """POP3 client, RETR of 1 MiB of text"""
+    return retrievals(data.normal_content(MIB), units)
+
+
+@workload(role="pop3_client", unit="message of 1 MiB", units=100)
+def pop3_client_retr_worst(units: int) -> Job:
+    """POP3 client, RETR of 1 MiB in which every line is a dot"""
+    return retrievals(data.dots_content(MIB), units)
+
+
+@workload(role="pop3_client", unit="message of 2 KiB", units=10_000)
+def pop3_client_retr_small(units: int) -> Job:
+    """POP3 client, RETR of 2 KiB"""
+    return retrievals(data.normal_content(2 * KIB), units)

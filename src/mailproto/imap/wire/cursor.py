@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from mailproto._core.strict import NUMBER_32, NUMBER_64, number
+from mailproto.imap.quirks import Quirk
 from mailproto.imap.value import Value
 from mailproto.imap.wire.frames import Frame, Literal
 
@@ -38,6 +39,8 @@ _NUMBER: Final = re.compile(NUMBER)
 _VALUE: Final = re.compile(
     QUOTED + rb"|" + _LITERAL + rb"|([()])|(\\\*|[^\x00-\x20\x7f-\xff(){%*\"]+)"
 )
+_NIL: Final = re.compile(rb"[Nn][Ii][Ll](?![^ )\r\n])")
+_NEGATIVE: Final = re.compile(rb"-[0-9]{1,20}")
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -61,12 +64,14 @@ class Cursor:
     ``depth`` bounds the nesting of parentheses.
     """
 
-    __slots__ = ("_literals", "_next", "depth", "position", "text")
+    __slots__ = ("_literals", "_next", "depth", "position", "quirks", "text")
 
     def __init__(self, frame: Frame, position: int = 0, *, depth: int = 50) -> None:
         self.text = frame.text
         self.position = position
         self.depth = depth
+        self.quirks: list[Quirk] = []
+        """Known faults that were met so far."""
         self._literals = frame.literals
         self._next = 0
 
@@ -89,6 +94,14 @@ class Cursor:
         if self.position != len(self.text):
             raise self.fail("the end of the line")
 
+    def mark(self) -> tuple[int, int]:
+        """Where the cursor stands, for ``reset``."""
+        return self.position, self._next
+
+    def reset(self, mark: tuple[int, int]) -> None:
+        """Go back to a mark."""
+        self.position, self._next = mark
+
     def at(self, octets: bytes) -> bool:
         """Whether ``octets`` come next."""
         return self.text.startswith(octets, self.position)
@@ -105,6 +118,17 @@ class Cursor:
         if not self.text.startswith(octets, self.position):
             raise self.fail(repr(octets)[1:])
         self.position += len(octets)
+
+    def take_nil(self) -> bool:
+        """Read NIL if it comes next."""
+        return self.match(_NIL) is not None
+
+    def close_list(self) -> None:
+        """Read ``)``; a space before it is a quirk."""
+        if self.at(b" )"):
+            self.quirks.append(Quirk.TRAILING_SPACE)
+            self.position += 1
+        self.expect(b")")
 
     def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """Read what ``pattern`` matches here, if it does."""
@@ -130,8 +154,11 @@ class Cursor:
             raise self.fail(f"a number from {minimum} to {maximum}")
         return value
 
-    def number64(self) -> int:
-        """Read ``number64``."""
+    def quantity(self) -> int:
+        """Read ``number64``; a negative number is a quirk and 0."""
+        if self.match(_NEGATIVE) is not None:
+            self.quirks.append(Quirk.NEGATIVE_NUMBER)
+            return 0
         return self.number(NUMBER_64)
 
     def atom(self) -> str:

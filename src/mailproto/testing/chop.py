@@ -70,7 +70,12 @@ After ``PAUSED`` the machine is asked again once; if it is still paused it stays
 octets come.
 """
 
-CHUNK_FIELDS: Mapping[str, str] = {"Body": "data", "LiteralChunk": "data", "Entries": "entries"}
+CHUNK_FIELDS: Mapping[str, str] = {
+    "Body": "data",
+    "LiteralChunk": "data",
+    "ScanListings": "entries",
+    "UniqueIdListings": "entries",
+}
 """Class name of events whose borders mean nothing, to the field that holds the piece."""
 
 

@@ -1,0 +1,576 @@
+"""The client's end of a POP3 connection (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856).
+
+Every response is paired with the command it answers through one queue; octets that no command
+waits for are a RemoteProtocolError.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from mailproto._core.dot import BareNewlines, Unstuffer
+from mailproto._core.framer import LineTooLong
+from mailproto._core.limits import POP3ClientLimits
+from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
+from mailproto._core.strict import decode_base64, number
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.pop3.capabilities import Capabilities
+from mailproto.pop3.commands import (
+    Apop,
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    Capa,
+    ClientItem,
+    Command,
+    Lang,
+    Last,
+    List,
+    Pass,
+    Quit,
+    Retr,
+    Stat,
+    Stls,
+    Top,
+    Uidl,
+    User,
+)
+from mailproto.pop3.parse import (
+    parse_capabilities,
+    parse_greeting,
+    parse_language,
+    parse_scan_listing,
+    parse_scan_listings,
+    parse_text,
+    parse_unique_id_listing,
+    parse_unique_id_listings,
+)
+from mailproto.pop3.quirks import Quirk
+from mailproto.pop3.redact import redact_command, redact_response
+from mailproto.pop3.responses import (
+    Body,
+    Challenge,
+    ClientEvent,
+    DropListing,
+    EndOfListing,
+    EndOfMessage,
+    Err,
+    Language,
+    LanguageChanged,
+    Languages,
+    LastAccessed,
+    Ok,
+    ScanListing,
+    ScanListings,
+    UniqueIdListing,
+    UniqueIdListings,
+    Unparsed,
+)
+from mailproto.pop3.serialize import serialize_command
+from mailproto.pop3.states import STATES_OF, State
+
+__all__ = ["Client"]
+
+_BLOCK: Final = 65536
+_LOGIN: Final = (Pass, Apop, Auth)
+_NORMAL_LINE: Final = 512
+
+
+class Client(Machine[ClientEvent, ClientItem]):
+    r"""A POP3 client without I/O.
+
+    ::
+
+        client = Client()
+        client.receive_data(b"+OK POP3 server ready\r\n")
+        client.next_event()                 # Greeting("POP3 server ready")
+        client.send(User("mrose"))
+        client.data_to_send()               # b"USER mrose\r\n"
+
+    Keywords: ``tls`` if the connection begins under TLS; ``apop`` to allow APOP, which rests on
+    MD5; ``limits``; ``trace``.
+    """
+
+    __slots__ = (
+        "_apop",
+        "_assumed",
+        "_capabilities",
+        "_collected",
+        "_collected_octets",
+        "_content",
+        "_exchange",
+        "_in_answer_to",
+        "_limits",
+        "_lines",
+        "_pending",
+        "_quirks",
+        "_reader",
+        "_state",
+        "_stray",
+        "_timestamp",
+        "_odd_lines",
+        "_unstuffer",
+        "_user_sent",
+    )
+
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        apop: bool = False,
+        limits: POP3ClientLimits | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._apop = apop
+        self._limits = limits or POP3ClientLimits()
+        super().__init__(tls=tls, trace=trace)
+
+    def _begin(self) -> None:
+        self._state = State.GREETING
+        # The state once every pending command has succeeded: what may be pipelined depends on it.
+        self._assumed = State.GREETING
+        self._capabilities: Capabilities | None = None
+        self._timestamp: str | None = None
+        self._quirks: set[Quirk] = set()
+        self._pending: deque[Command] = deque()
+        self._in_answer_to: Command | None = None
+        self._user_sent = False
+        # Inside AUTH: True while the client owes a response, False while the server does.
+        self._exchange: bool | None = None
+        self._stray = False
+        self._reader: Callable[[], ClientEvent | ConnectionClosed | Signal] = self._read_greeting
+        self._unstuffer: Unstuffer | None = None
+        self._content = 0
+        self._lines = 0
+        self._collected: list[bytes] = []
+        self._collected_octets = 0
+        self._odd_lines: Iterator[bytes] = iter(())
+
+    def start_tls(self) -> None:
+        """Go on as a fresh machine under TLS, in AUTHORIZATION: no second greeting comes."""
+        super().start_tls()
+        if not self.failed:
+            self._state = self._assumed = State.AUTHORIZATION
+            self._reader = self._read_status
+
+    # ------------------------------------------------------------------------- what can be asked
+
+    @property
+    def state(self) -> State:
+        """The state of the session as far as answers have come."""
+        return self._state
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """The last answer to CAPA on this connection since TLS began; ``None`` without one."""
+        return self._capabilities
+
+    @property
+    def timestamp(self) -> str | None:
+        """The greeting's timestamp for APOP, unless TLS was begun since."""
+        return self._timestamp
+
+    @property
+    def in_answer_to(self) -> Command | None:
+        """The command that the last event answers."""
+        return self._in_answer_to
+
+    @property
+    def pending(self) -> int:
+        """Commands sent and not yet answered."""
+        return len(self._pending)
+
+    @property
+    def quirks(self) -> frozenset[Quirk]:
+        """What this server was met with beside the RFCs so far."""
+        return frozenset(self._quirks)
+
+    @property
+    def waiting_for(self) -> str:
+        """What the server owes, in words for an error message."""
+        if self._state is State.GREETING:
+            return "the greeting"
+        if self._reader != self._read_status:
+            return f"the rest of the answer to {type(self._in_answer_to).__name__.upper()}"
+        if not self._pending:
+            return "nothing"
+        return f"the answer to {type(self._pending[0]).__name__.upper()}"
+
+    @property
+    def timeout_hint(self) -> float:
+        """Seconds for the server's next answer; a server gives up after 600 (RFC 1939)."""
+        return 300.0
+
+    # ----------------------------------------------------------------------------------- sending
+
+    def send(self, item: ClientItem) -> None:
+        """Queue a command, or an answer to a ``Challenge``.
+
+        Raises LocalProtocolError if the state forbids it, if it would be pipelined and the server
+        has not announced PIPELINING, or if an argument cannot be written.
+        """
+        if isinstance(item, AuthResponse | AuthCancel):
+            if not self._exchange:
+                raise LocalProtocolError("no challenge waits for a response")
+            line = serialize_command(item)
+            self._exchange = False
+        else:
+            self._check(item)
+            line = serialize_command(item)
+            if not line.isascii():
+                self._check_utf8(item)
+            if not self._pending and len(self._input):
+                self._stray = True
+            self._pending.append(item)
+            self._assumed = self._after(item, self._assumed)
+            self._user_sent = isinstance(item, User)
+            if isinstance(item, Auth):
+                self._exchange = False
+        self._output.write(line)
+        if self._trace is not None:
+            self._trace("C", redact_command(item, line))
+
+    def _check(self, item: Command) -> None:
+        allowed = STATES_OF.get(type(item))
+        if allowed is None:
+            raise LocalProtocolError(f"not a POP3 command: {type(item).__name__}")
+        name = type(item).__name__.upper()
+        if self._failure is not None or self._awaiting_tls or self._exchange is not None:
+            reason = "the connection has failed" if self._failure is not None else "TLS is due"
+            if self._exchange is not None:
+                reason = "an AUTH exchange is under way"
+            raise LocalProtocolError(f"{name} cannot be sent: {reason}")
+        if self._assumed not in allowed:
+            raise LocalProtocolError(f"{name} is not allowed in the state {self._assumed.value}")
+        if self._pending:
+            self._check_pipelining(name)
+        if isinstance(item, Pass) and not self._user_sent:
+            raise LocalProtocolError("PASS must follow USER (RFC 1939 section 7)")
+        if isinstance(item, Apop):
+            if not self._apop:
+                raise LocalProtocolError("APOP is off: construct Client(apop=True) to allow it")
+            if self._timestamp is None:
+                raise LocalProtocolError("the server's greeting has no timestamp for APOP")
+        if isinstance(item, Stls) and self._tls:
+            raise LocalProtocolError("STLS under TLS")
+
+    def _check_pipelining(self, name: str) -> None:
+        if isinstance(self._pending[-1], Stls | Quit | Auth):
+            blocking = type(self._pending[-1]).__name__.upper()
+            raise LocalProtocolError(f"{name} cannot follow {blocking} before its answer")
+        if self._capabilities is None or not self._capabilities.pipelining:
+            raise LocalProtocolError(
+                f"{name} would be pipelined, but the server has not announced PIPELINING"
+            )
+        if len(self._pending) >= self._limits.pending_commands:
+            raise LocalProtocolError(f"{len(self._pending)} commands are pending already")
+
+    def _check_utf8(self, item: Command) -> None:
+        if self._capabilities is None or not self._capabilities.utf8_user:
+            raise LocalProtocolError(
+                f"{type(item).__name__.upper()} beyond ASCII: the server has not announced"
+                " UTF8 USER (RFC 6856 section 2.2)"
+            )
+
+    @staticmethod
+    def _after(command: Command, state: State) -> State:
+        """The state after ``command`` has succeeded in ``state``."""
+        if isinstance(command, _LOGIN):
+            return State.TRANSACTION
+        return State.CLOSED if isinstance(command, Quit) else state
+
+    # --------------------------------------------------------------------------------- receiving
+
+    def _advance(self) -> ClientEvent | ConnectionClosed | Signal:
+        return self._reader()
+
+    def _line(self) -> bytes | None:
+        """The next line; raises if the connection has ended inside or before it."""
+        line = self._input.line(self._limits.response_line)
+        if line is None:
+            if self._input.ended:
+                raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
+            return None
+        if len(line) + 2 > _NORMAL_LINE:
+            self._quirks.add(Quirk.LONG_LINE)
+        return line
+
+    def _status_line(self) -> bytes | None:
+        line = self._line()
+        if line is not None and self._trace is not None:
+            self._trace("S", redact_response(line))
+        return line
+
+    def _read_greeting(self) -> ClientEvent | Signal:
+        line = self._status_line()
+        if line is None:
+            return NEED_DATA
+        if (text := self._positive(line)) is not None:
+            greeting = parse_greeting(text)
+            self._timestamp = greeting.timestamp
+            self._state = self._assumed = State.AUTHORIZATION
+            self._reader = self._read_status
+            return greeting
+        if (text := self._negative(line)) is not None:
+            self._state = self._assumed = State.CLOSED
+            self._reader = self._read_status
+            return Err(*parse_text(text))
+        raise RemoteProtocolError(f"neither +OK nor -ERR as a greeting: {line!r}")
+
+    def _read_status(self) -> ClientEvent | ConnectionClosed | Signal:
+        pending = self._pending
+        if self._exchange:
+            return PAUSED
+        if not pending and self._input.eof:
+            return ConnectionClosed()
+        line = self._status_line()
+        if line is None:
+            return NEED_DATA
+        if not pending or self._stray:
+            raise RemoteProtocolError(f"a response that no command waits for: {line!r}")
+        text = self._positive(line)
+        if text is not None:
+            command = pending.popleft()
+            self._in_answer_to = command
+            return self._granted(command, text)
+        text = self._negative(line)
+        if text is not None:
+            command = pending.popleft()
+            self._in_answer_to = command
+            self._refused(command)
+            return Err(*parse_text(text))
+        if self._exchange is not None and line[:1] == b"+":
+            return self._challenge(line)
+        raise RemoteProtocolError(f"neither +OK nor -ERR in {self.waiting_for}: {line!r}")
+
+    def _positive(self, line: bytes) -> bytes | None:
+        """The text of a positive status line, with the spellings that real servers have."""
+        if line[:3] == b"+OK" and (len(line) == 3 or line[3] == 32):
+            return line[4:]
+        if line[:3].upper() == b"+OK":
+            self._quirks.add(Quirk.STATUS_SPELLING)
+            return line[3:].removeprefix(b" ")
+        return None
+
+    def _negative(self, line: bytes) -> bytes | None:
+        if line[:4] == b"-ERR" and (len(line) == 4 or line[4] == 32):
+            return line[5:]
+        if line[:4].upper() == b"-ERR":
+            self._quirks.add(Quirk.STATUS_SPELLING)
+            return line[4:].removeprefix(b" ")
+        return None
+
+    def _challenge(self, line: bytes) -> ClientEvent:
+        """``+ base64``: the next step of the exchange."""
+        self._in_answer_to = self._pending[0]
+        self._exchange = True
+        if line[:2] != b"+ ":
+            self._quirks.add(Quirk.CHALLENGE_SPACE)
+        data = decode_base64(line[1:].removeprefix(b" "))
+        if data is None:
+            return Unparsed(line, "the challenge is not base64: cancel the exchange")
+        return Challenge(data)
+
+    def _refused(self, command: Command) -> None:
+        if isinstance(command, Auth):
+            self._exchange = None
+        elif isinstance(command, Capa):
+            self._quirks.add(Quirk.NO_CAPA)
+        elif isinstance(command, Uidl) and command.message is None:
+            self._quirks.add(Quirk.NO_UIDL)
+        elif isinstance(command, Quit):
+            self._state = State.CLOSED
+        if isinstance(command, (*_LOGIN, User)):
+            self._user_sent = False
+        assumed = self._state
+        for waiting in self._pending:
+            assumed = self._after(waiting, assumed)
+        self._assumed = assumed
+
+    def _granted(self, command: Command, text: bytes) -> ClientEvent | Signal:
+        """The positive answer to ``command``, and what it changes."""
+        match command:
+            case Retr() | Top():
+                self._unstuffer = Unstuffer(BareNewlines.PASS)
+                self._content = 0
+                self._reader = self._read_body
+            case List(None) | Uidl(None):
+                self._lines = 0
+                self._reader = self._read_listing
+            case List() | Uidl():
+                return self._one_listing(text)
+            case Stat():
+                return self._drop_listing(text)
+            case Pass() | Apop() | Auth():
+                self._exchange = None
+                self._state = State.TRANSACTION
+            case Quit():
+                self._state = State.CLOSED
+            case Stls():
+                self._await_tls()
+            case Capa() | Lang(None):
+                # Their lines make one event.
+                self._collected = []
+                self._collected_octets = 0
+                self._reader = self._read_collected
+                return self._read_collected()
+            case Lang():
+                language = parse_language(text)
+                if language is None:
+                    return Unparsed(text, "no language tag begins the answer to LANG")
+                return LanguageChanged(language.tag, language.description)
+            case Last():
+                message = number(text.split(b" ", 1)[0])
+                if message is None:
+                    return Unparsed(text, "the answer to LAST is not a number")
+                return LastAccessed(message)
+            case _:
+                pass
+        return Ok(*parse_text(text))
+
+    def _drop_listing(self, text: bytes) -> ClientEvent:
+        messages, _, rest = text.partition(b" ")
+        found = parse_scan_listing(b"1 " + rest)
+        count = number(messages)
+        if count is None or isinstance(found, str):
+            return Unparsed(text, "the answer to STAT is not two numbers")
+        self._report(found[1])
+        return DropListing(count, found[0][1])
+
+    def _one_listing(self, text: bytes) -> ClientEvent:
+        """One line of a listing, whose quirks are reported."""
+        if isinstance(self._in_answer_to, List):
+            scan = parse_scan_listing(text)
+            if isinstance(scan, str):
+                return Unparsed(text, scan)
+            self._report(scan[1])
+            return ScanListing(*scan[0])
+        unique = parse_unique_id_listing(text)
+        if isinstance(unique, str):
+            return Unparsed(text, unique)
+        self._report(unique[1])
+        return UniqueIdListing(*unique[0])
+
+    def _report(self, quirk: Quirk | None) -> None:
+        if quirk is not None:
+            self._quirks.add(quirk)
+
+    # ------------------------------------------------------------------------ multi-line answers
+
+    def _read_body(self) -> ClientEvent | Signal:
+        unstuffer = self._unstuffer
+        assert unstuffer is not None
+        while len(self._input):
+            content, complete = unstuffer.read(self._input)
+            if complete:
+                self._reader = self._read_end_of_message
+                if not content:
+                    return self._read_end_of_message()
+            if content:
+                self._content += len(content)
+                return Body(content)
+        if self._input.ended:
+            raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
+        return NEED_DATA
+
+    def _read_end_of_message(self) -> ClientEvent:
+        assert self._unstuffer is not None
+        bare = self._unstuffer.bare
+        if bare is not None:
+            self._quirks.add(Quirk.BARE_NEWLINE)
+        if self._trace is not None:
+            self._trace("S", b"<%d octets>" % self._content)
+            self._trace("S", b".")
+        self._unstuffer = None
+        self._reader = self._read_status
+        return EndOfMessage(bare)
+
+    def _read_collected(self) -> ClientEvent | Signal:
+        while (line := self._line()) is not None:
+            if line == b".":
+                self._reader = self._read_status
+                return self._collected_answer()
+            self._collected_octets += len(line) + 2
+            if self._collected_octets > self._limits.capabilities:
+                raise RemoteProtocolError(
+                    f"an answer of more than {self._limits.capabilities} octets to"
+                    f" {type(self._in_answer_to).__name__.upper()}"
+                )
+            self._collected.append(line[1:] if line[:1] == b"." else line)
+        return NEED_DATA
+
+    def _collected_answer(self) -> ClientEvent:
+        lines, self._collected = self._collected, []
+        if isinstance(self._in_answer_to, Capa):
+            self._capabilities, malformed = parse_capabilities(lines)
+            if malformed:
+                self._quirks.add(Quirk.CAPABILITY_SYNTAX)
+            return self._capabilities
+        languages: list[Language] = []
+        for line in lines:
+            language = parse_language(line)
+            if language is None:
+                return Unparsed(line, "a language listing does not begin with a language tag")
+            languages.append(language)
+        return Languages(tuple(languages))
+
+    def _read_listing(self) -> ClientEvent | Signal:
+        odd = next(self._odd_lines, None)
+        if odd is not None:
+            return self._odd_line(odd)
+        line = self._line()
+        if line is None:
+            return NEED_DATA
+        if line != b".":
+            return self._listing_block(line + b"\r\n" + self._more_lines())
+        if self._trace is not None:
+            self._trace("S", b"<%d lines>" % self._lines)
+            self._trace("S", b".")
+        self._reader = self._read_status
+        return EndOfListing()
+
+    def _more_lines(self) -> bytes:
+        """Whole lines of a listing that lie ready, up to its end."""
+        block = self._input.read(_BLOCK)
+        if block[:3] == b".\r\n":
+            end = 0
+        elif (end := block.find(b"\r\n.\r\n") + 2) < 2:
+            end = block.rfind(b"\r\n") + 2
+        if end < 2:
+            end = 0
+        if end < len(block):
+            self._input.unread(block[end:])
+        return block[:end]
+
+    def _listing_block(self, block: bytes) -> ClientEvent:
+        """Lines in the strict form become one event at once; others go one by one."""
+        event: ScanListings | UniqueIdListings | None = None
+        if isinstance(self._in_answer_to, List):
+            if (scan := parse_scan_listings(block)) is not None:
+                event = ScanListings(scan)
+        elif (unique := parse_unique_id_listings(block)) is not None:
+            event = UniqueIdListings(unique)
+        if event is not None and self._lines + len(event.entries) <= self._limits.listing_lines:
+            self._lines += len(event.entries)
+            return event
+        self._odd_lines = iter(block[:-2].split(b"\r\n"))
+        return self._odd_line(next(self._odd_lines))
+
+    def _odd_line(self, line: bytes) -> ClientEvent:
+        if len(line) + 2 > _NORMAL_LINE:
+            if len(line) + 2 > self._limits.response_line:
+                raise LineTooLong(self._limits.response_line, line[:64])
+            self._quirks.add(Quirk.LONG_LINE)
+        if self._lines == self._limits.listing_lines:
+            raise RemoteProtocolError(f"a listing of more than {self._lines} lines")
+        self._lines += 1
+        event = self._one_listing(line[1:] if line[:1] == b"." else line)
+        match event:
+            case ScanListing(message, octets):
+                return ScanListings(((message, octets),))
+            case UniqueIdListing(message, unique_id):
+                return UniqueIdListings(((message, unique_id),))
+            case _:
+                return event

@@ -1,0 +1,41 @@
+"""Lines as a trace may show them: passwords, digests and SASL octets are never among them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mailproto.pop3.commands import Apop, Auth, AuthResponse, ClientItem, Pass
+
+__all__ = ["redact_command", "redact_invalid", "redact_response"]
+
+_HIDDEN: Final = b"<hidden>"
+_KEYWORD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]{2,7}(?![^ ])")
+
+
+def redact_command(item: ClientItem, line: bytes) -> bytes:
+    """The line of ``item``, without its CRLF."""
+    match item:
+        case Pass():
+            return b"PASS " + _HIDDEN
+        case AuthResponse():
+            return _HIDDEN
+        case Auth(_, initial_response) if initial_response is not None:
+            return line.rstrip(b"\r\n ").rpartition(b" ")[0] + b" " + _HIDDEN
+        case Apop():
+            return line.rstrip(b"\r\n").rpartition(b" ")[0] + b" " + _HIDDEN
+        case _:
+            return line.removesuffix(b"\r\n")
+
+
+def redact_invalid(line: bytes) -> bytes:
+    """A line that is no command: at most its keyword, for the rest may be a misplaced secret."""
+    keyword = _KEYWORD.match(line)
+    if keyword is None:
+        return _HIDDEN
+    return keyword[0] if len(line) == keyword.end() else keyword[0] + b" " + _HIDDEN
+
+
+def redact_response(line: bytes) -> bytes:
+    """A line of the server, without its CRLF."""
+    return b"+ " + _HIDDEN if line[:1] == b"+" and line[:2] not in (b"+O", b"+o") else line

@@ -1,0 +1,426 @@
+"""The server's end of a POP3 connection (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856).
+
+One command at a time: after each event the machine is PAUSED until the application has sent the
+whole answer, so that pipelined commands are carried out in turn (RFC 2449 section 6.6).
+"""
+
+from __future__ import annotations
+
+from mailproto._core.dot import Stuffer
+from mailproto._core.framer import LineTooLong
+from mailproto._core.limits import POP3ServerLimits
+from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.pop3.capabilities import Capabilities
+from mailproto.pop3.commands import (
+    Apop,
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    Capa,
+    Command,
+    Lang,
+    Last,
+    List,
+    Noop,
+    Pass,
+    Quit,
+    Retr,
+    Rset,
+    Stat,
+    Stls,
+    Top,
+    Uidl,
+    User,
+    Utf8,
+)
+from mailproto.pop3.offer import Offer
+from mailproto.pop3.parse import parse_auth_line, parse_command
+from mailproto.pop3.redact import redact_command, redact_invalid, redact_response
+from mailproto.pop3.responses import (
+    AUTH,
+    Answer,
+    Body,
+    Challenge,
+    DropListing,
+    EndOfListing,
+    EndOfMessage,
+    Err,
+    Greeting,
+    Invalid,
+    LanguageChanged,
+    Languages,
+    LastAccessed,
+    Ok,
+    ScanListing,
+    ScanListings,
+    ServerEvent,
+    ServerItem,
+    UniqueIdListing,
+    UniqueIdListings,
+)
+from mailproto.pop3.serialize import serialize_answer, serialize_listings
+from mailproto.pop3.states import STATES_OF, State
+
+__all__ = ["Server"]
+
+
+class Server(Machine[ServerEvent, ServerItem]):
+    r"""A POP3 server without I/O.
+
+    ::
+
+        server = Server(offer=Offer(insecure_auth=True))
+        server.accept()                             # the greeting
+        server.receive_data(b"USER mrose\r\n")
+        server.next_event()                         # User("mrose")
+        server.accept()                             # +OK send PASS
+
+    A multi-line answer is ``Ok``, then any number of pieces (``Body``; ``ScanListings`` or
+    ``UniqueIdListings``), then ``EndOfMessage`` or ``EndOfListing``. Keywords: ``offer``; ``tls``
+    if the connection begins under TLS; ``limits``; ``trace``.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_content",
+        "_errors",
+        "_failed_authentications",
+        "_in_exchange",
+        "_limits",
+        "_lines",
+        "_offer",
+        "_state",
+        "_streaming",
+        "_stuffer",
+        "_user",
+        "_utf8",
+    )
+
+    def __init__(
+        self,
+        *,
+        offer: Offer | None = None,
+        tls: bool = False,
+        limits: POP3ServerLimits | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._offer = offer or Offer()
+        self._limits = limits or POP3ServerLimits()
+        super().__init__(tls=tls, trace=trace)
+
+    def _begin(self) -> None:
+        self._state = State.GREETING
+        self._user: str | None = None
+        self._utf8 = False
+        # What the application must answer now.
+        self._asked: ServerEvent | None = None
+        # The AUTH under way, whose next line is a response.
+        self._in_exchange: Auth | None = None
+        self._streaming: Command | None = None
+        self._stuffer = Stuffer()
+        self._content = 0
+        self._lines = 0
+        self._errors = 0
+        self._failed_authentications = 0
+
+    def start_tls(self) -> None:
+        """Go on as a fresh machine under TLS, in AUTHORIZATION: there is no second greeting."""
+        super().start_tls()
+        if not self.failed:
+            self._state = State.AUTHORIZATION
+
+    # ------------------------------------------------------------------------- what can be asked
+
+    @property
+    def offer(self) -> Offer:
+        """What this server offers."""
+        return self._offer
+
+    @property
+    def state(self) -> State:
+        """The state of the session."""
+        return self._state
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What ``accept()`` answers to CAPA now."""
+        return self._offer.capabilities(
+            tls=self._tls, authenticated=self._state is State.TRANSACTION
+        )
+
+    @property
+    def user(self) -> str | None:
+        """The name that the last accepted USER gave, until PASS is answered."""
+        return self._user
+
+    @property
+    def utf8(self) -> bool:
+        """Whether UTF8 was accepted."""
+        return self._utf8
+
+    @property
+    def failed_authentications(self) -> int:
+        """How many logins were refused; at the limit, ``next_event`` ends the connection."""
+        return self._failed_authentications
+
+    @property
+    def waiting_for(self) -> str:
+        """What the client owes, in words for an error message."""
+        return "a command" if self._in_exchange is None else "a response of the AUTH exchange"
+
+    @property
+    def timeout_hint(self) -> float:
+        """Seconds for the client's next command: the autologout timer of RFC 1939 section 3.
+
+        When it has passed, close without a response and without UPDATE.
+        """
+        return 600.0
+
+    # --------------------------------------------------------------------------------- receiving
+
+    def _advance(self) -> ServerEvent | ConnectionClosed | Signal:
+        if self._state is State.CLOSED:
+            return ConnectionClosed()
+        if self._asked is not None or self._state is State.GREETING:
+            return PAUSED
+        if self._failed_authentications >= self._limits.failed_authentications:
+            raise RemoteProtocolError(f"{self._failed_authentications} logins have failed")
+        line = self._line()
+        if line is None:
+            return ConnectionClosed() if self._input.ended else NEED_DATA
+        self._asked = event = self._event(line)
+        if self._trace is not None:
+            self._trace(
+                "C",
+                redact_invalid(line) if isinstance(event, Invalid) else redact_command(event, line),
+            )
+        if isinstance(event, Invalid):
+            self._count_error(event)
+        elif isinstance(event, Quit) and self._state is State.TRANSACTION:
+            self._state = State.UPDATE
+        return event
+
+    def _line(self) -> bytes | None:
+        limits = self._limits
+        # An initial response may be as long as any response, and nothing tells before it is read.
+        long = self._state is State.AUTHORIZATION and bool(self._offer.mechanisms)
+        limit = (
+            max(limits.command_line, limits.authentication_line) if long else limits.command_line
+        )
+        try:
+            line = self._input.line(limit)
+        except LineTooLong as error:
+            # Not quoted: it may hold a password.
+            raise RemoteProtocolError(str(error), hint=Err("line too long")) from None
+        if (
+            line is not None
+            and len(line) + 2 > limits.command_line
+            and self._in_exchange is None
+            and line[:5].upper() != b"AUTH "
+        ):
+            raise RemoteProtocolError(
+                f"line longer than {limits.command_line} octets", hint=Err("line too long")
+            )
+        return line
+
+    def _event(self, line: bytes) -> ServerEvent:
+        if self._in_exchange is not None:
+            response = parse_auth_line(line)
+            return Invalid(line, Err(response)) if isinstance(response, str) else response
+        command = parse_command(line)
+        if isinstance(command, str):
+            return Invalid(line, Err(command))
+        keyword = type(command).__name__.upper()
+        refusal: str | None = None
+        if self._state not in STATES_OF[type(command)]:
+            refusal = f"{keyword} is not allowed in the state {self._state.value}"
+        elif isinstance(command, Stls) and self._utf8:
+            refusal = "STLS is not allowed after UTF8"
+        else:
+            refusal = self._offer.refusal(command, tls=self._tls)
+            if refusal is None and isinstance(command, Pass) and self._user is None:
+                refusal = "PASS must follow USER"
+        return command if refusal is None else Invalid(line, Err(refusal))
+
+    def _count_error(self, event: Invalid) -> None:
+        self._errors += 1
+        if self._errors > self._limits.errors:
+            self._asked = None
+            raise RemoteProtocolError(
+                f"{self._errors} invalid commands, the last: {event.reply.text}",
+                hint=Err("too many errors"),
+            )
+
+    # ----------------------------------------------------------------------------------- sending
+
+    def accept(self) -> None:
+        """Give the canonical positive answer; for ``Invalid`` its ``reply``.
+
+        For the greeting, USER, CAPA, NOOP, RSET, STLS, UTF8, and QUIT in AUTHORIZATION. Raises
+        LocalProtocolError where an answer depends on the application.
+        """
+        if self._state is State.GREETING:
+            self.send(Greeting("POP3 server ready", self._offer.timestamp))
+            return
+        match self._asked:
+            case Invalid(_, reply):
+                self.send(reply)
+            case Capa():
+                self.send(self.capabilities)
+            case User():
+                self.send(Ok("send PASS"))
+            case Noop() | Rset():
+                self.send(Ok())
+            case Stls():
+                self.send(Ok("begin TLS negotiation"))
+            case Utf8():
+                self.send(Ok("UTF-8 mode"))
+            case Quit() if self._state is State.AUTHORIZATION:
+                self.send(Ok("bye"))
+            case asked:
+                name = "nothing" if asked is None else type(asked).__name__.upper()
+                raise LocalProtocolError(f"{name} has no canonical answer")
+
+    def send(self, item: ServerItem) -> None:
+        """Queue an answer, or a piece of one.
+
+        Raises LocalProtocolError if it does not answer what was asked or cannot be written.
+        """
+        if self._failure is not None:
+            self._send_last(item)
+        elif self._streaming is not None:
+            self._send_piece(self._streaming, item)
+        elif isinstance(item, Body | EndOfMessage | ScanListings | UniqueIdListings | EndOfListing):
+            raise LocalProtocolError(f"{type(item).__name__} outside a multi-line answer")
+        else:
+            self._send_answer(item)
+
+    def _send_answer(self, item: Answer) -> None:
+        asked = self._asked
+        if asked is not None:
+            expected, what = _expected(asked), type(asked).__name__.upper()
+        elif self._state is State.GREETING:
+            expected, what = (Greeting, Err), "the connection"
+        else:
+            raise LocalProtocolError(f"{type(item).__name__} answers no command")
+        if not isinstance(item, expected):
+            names = " or ".join(kind.__name__ for kind in expected)
+            raise LocalProtocolError(f"{what} is answered with {names}, not {type(item).__name__}")
+        if isinstance(item, Greeting) and item.timestamp != self._offer.timestamp:
+            raise LocalProtocolError("the timestamp of a greeting is that of the Offer")
+        self._write(serialize_answer(item))
+        self._asked = None
+        if asked is None:
+            self._state = State.CLOSED if isinstance(item, Err) else State.AUTHORIZATION
+        elif isinstance(item, Err):
+            self._refused(asked, item)
+        elif isinstance(item, Challenge):
+            if isinstance(asked, Auth):
+                self._in_exchange = asked
+        else:
+            self._granted(asked)
+
+    def _granted(self, asked: ServerEvent) -> None:
+        match asked:
+            case Retr() | Top():
+                self._streaming = self._asked = asked
+                self._stuffer = Stuffer()
+                self._content = 0
+            case List(None) | Uidl(None):
+                self._streaming = self._asked = asked
+                self._lines = 0
+            case User(name):
+                self._user = name
+            case Pass() | Apop() | Auth() | AuthResponse():
+                self._state = State.TRANSACTION
+                self._user = self._in_exchange = None
+            case Stls():
+                self._await_tls()
+            case Utf8():
+                self._utf8 = True
+            case Quit():
+                self._state = State.CLOSED
+            case _:
+                pass
+
+    def _refused(self, asked: ServerEvent, item: Err) -> None:
+        self._in_exchange = None
+        match asked:
+            case Pass() | Apop() | Auth() | AuthResponse():
+                self._user = None
+                # A maildrop in use, or a failure of the system, says nothing of the credentials.
+                if item.code is None or AUTH.covers(item.code):
+                    self._failed_authentications += 1
+            case User():
+                self._user = None
+            case Quit():
+                self._state = State.CLOSED
+            case _:
+                pass
+
+    def _send_piece(self, streaming: Command, item: ServerItem) -> None:
+        message = isinstance(streaming, Retr | Top)
+        match item:
+            case Body(data) if message:
+                self._output.write(self._stuffer.feed(data))
+                self._content += len(data)
+            case EndOfMessage() if message:
+                self._end_pieces(self._stuffer.finish(), b"<%d octets>" % self._content)
+            case ScanListings() if isinstance(streaming, List):
+                self._output.write(serialize_listings(item))
+                self._lines += len(item.entries)
+            case UniqueIdListings() if isinstance(streaming, Uidl):
+                self._output.write(serialize_listings(item))
+                self._lines += len(item.entries)
+            case EndOfListing() if not message:
+                self._end_pieces(b".\r\n", b"<%d lines>" % self._lines)
+            case _:
+                raise LocalProtocolError(
+                    f"{type(item).__name__} inside the answer to {type(streaming).__name__.upper()}"
+                )
+
+    def _end_pieces(self, end: bytes, summary: bytes) -> None:
+        self._output.write(end)
+        self._streaming = self._asked = None
+        if self._trace is not None:
+            self._trace("S", summary)
+            self._trace("S", b".")
+
+    def _send_last(self, item: ServerItem) -> None:
+        """After a failure only the farewell may follow."""
+        if not isinstance(item, Err) or self._state is State.CLOSED or self._streaming is not None:
+            raise LocalProtocolError("the connection has failed: only one Err may follow")
+        self._write(serialize_answer(item))
+        self._state = State.CLOSED
+
+    def _write(self, lines: bytes) -> None:
+        self._output.write(lines)
+        if self._trace is not None:
+            for line in lines.split(b"\r\n")[:-1]:
+                self._trace("S", redact_response(line))
+
+
+def _expected(asked: ServerEvent) -> tuple[type[Answer], ...]:
+    """The classes of which an answer must be."""
+    match asked:
+        case Stat():
+            return (DropListing, Err)
+        case List(int()):
+            return (ScanListing, Err)
+        case Uidl(int()):
+            return (UniqueIdListing, Err)
+        case Capa():
+            return (Capabilities, Err)
+        case Lang(None):
+            return (Languages, Err)
+        case Lang():
+            return (LanguageChanged, Err)
+        case Last():
+            return (LastAccessed, Err)
+        case Auth() | AuthResponse():
+            return (Challenge, Ok, Err)
+        case AuthCancel() | Invalid():
+            return (Err,)
+        case _:
+            return (Ok, Err)

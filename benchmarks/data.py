@@ -7,55 +7,11 @@ import random
 
 SEED = 20260601
 
-WORDS = [
-    "the",
-    "message",
-    "was",
-    "sent",
-    "on",
-    "Monday",
-    "and",
-    "arrived",
-    "before",
-    "noon",
-    "with",
-    "two",
-    "parts",
-    "one",
-    "of",
-    "which",
-    "is",
-    "a",
-    "table",
-    "of",
-    "figures",
-    "please",
-    "find",
-    "enclosed",
-    "our",
-    "answer",
-    "to",
-    "the",
-    "question",
-    "about",
-    "delivery",
-]
-NAMES = [
-    "alice",
-    "bob",
-    "carol",
-    "dave",
-    "erin",
-    "frank",
-    "grace",
-    "heidi",
-    "ivan",
-    "judy",
-    "mallory",
-    "niaj",
-    "olivia",
-    "peggy",
-]
+WORDS = (
+    "the message was sent on Monday and arrived before noon with two parts one of which is a "
+    "table of figures please find enclosed our answer to the question about delivery"
+).split()
+NAMES = "alice bob carol dave erin frank grace heidi ivan judy mallory niaj olivia peggy".split()
 
 
 def chance(name: str) -> random.Random:

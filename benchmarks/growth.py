@@ -1,4 +1,4 @@
-"""Twice the input, twice the time: our machines at four sizes, in chunks of 1, 1448 and 65,536 octets.
+"""Twice the input, twice the time: our machines at four sizes, in chunks of three sizes.
 
 Every chunking of every kind of input must cost the same per octet at eight times the size. Runs in
 one process, sizes in turn, the least of several runs each; a case that looks worse than linear is

@@ -1,4 +1,4 @@
-"""What a workload is, and what a peer does with it. A workload is one function; a peer is one module.
+"""What a workload is, and what a peer does with it: one function, and one module.
 
 A role names what is measured ("smtp_server"). Its workloads make the input and the right answer;
 each peer's module has a function of the role's name, which takes the input and returns what to run.

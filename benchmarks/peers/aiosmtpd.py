@@ -1,4 +1,4 @@
-"""aiosmtpd's SMTP protocol over a transport in memory; iterations of the event loop are its cost."""
+"""aiosmtpd's SMTP protocol over a transport in memory; iterations of the event loop count."""
 
 from __future__ import annotations
 

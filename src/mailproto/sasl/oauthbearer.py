@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from mailproto._core.strict import number
+from mailproto.errors import LocalProtocolError
 from mailproto.sasl.bearer import TOKEN, bearer_client, bearer_server, refuse, value
 from mailproto.sasl.credentials import TokenCredentials
 from mailproto.sasl.exchange import (
@@ -34,6 +35,8 @@ def _client(credentials: TokenCredentials, settings: ClientSettings) -> ClientDi
     if credentials.host:
         pairs.append(b"host=" + value(credentials.host, "host"))
     if credentials.port is not None:
+        if not 1 <= credentials.port <= 65535:
+            raise LocalProtocolError(f"the port {credentials.port} is not within 1 and 65535")
         pairs.append(b"port=%d" % credentials.port)
     pairs.append(b"auth=Bearer " + value(credentials.token, "token", TOKEN))
     yield from bearer_client(b"\x01".join(pairs) + b"\x01\x01", dummy=b"\x01")

@@ -215,6 +215,8 @@ def _server_side(
         decoy = ScramKeys.decoy(scheme, prepared, settings.decoy_key, settings.decoy_iterations)
         found = yield from lookup(prepared, scheme, ScramKeys)
         keys = decoy if found is None else found
+        if keys.scheme != scheme:
+            raise TypeError(f"a Lookup of {scheme} was answered with keys for {keys.scheme}")
         nonce = match["nonce"] + settings.nonce().encode()
         server_first = b"r=%b,s=%b,i=%d" % (nonce, encode_base64(keys.salt), keys.iterations)
         final = _CLIENT_FINAL.fullmatch((yield from challenge(server_first)))

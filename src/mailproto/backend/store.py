@@ -156,16 +156,13 @@ class Content(Protocol):
         ...
 
 
-class Draft(Protocol):
+class Draft(Content, Protocol):
     """A message that is being received; it is in no mailbox before it is delivered or appended.
 
-    One that is dropped leaves nothing behind. Large ones do not lie in memory.
+    One that is dropped leaves nothing behind. Large ones do not lie in memory. It can be read
+    (to relay it) and, after it was delivered, be delivered or appended again, until it is
+    discarded; ``size`` counts the octets written so far.
     """
-
-    @property
-    def size(self) -> int:
-        """Octets written so far."""
-        ...
 
     def write(self, data: bytes) -> Maybe[None]:
         """Add octets at the end."""
@@ -254,11 +251,12 @@ class Account(Protocol):
         ...
 
     def create(self, name: str, special_use: str | None = None) -> Maybe[None]:
-        """Make a mailbox and what is missing above it. Raises MailboxExists."""
+        """Make a mailbox and what is missing above it. Raises MailboxExists, and StoreError for
+        a name that cannot be one."""
         ...
 
     def delete(self, name: str) -> Maybe[None]:
-        """Remove a mailbox, not its children. Raises NoSuchMailbox."""
+        """Remove a mailbox, not its children. Raises NoSuchMailbox, StoreError for INBOX."""
         ...
 
     def rename(self, name: str, new_name: str) -> Maybe[None]:

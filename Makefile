@@ -30,7 +30,8 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes mailproto --ignoreexternal
+	@# verifytypes asks the python of PATH, whatever the configuration says.
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes mailproto --ignoreexternal
 
 layering: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q tests/test_layering.py tests/test_packaging.py

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import data
+import workloads
+from peers import mailproto
 from registry import KIB, in_chunks
 
 CHUNKS = (1, 1448, 65_536)
@@ -31,6 +34,18 @@ def growing(make: Input) -> Input:
     """Register an input that can be made at any size; its name shows up."""
     INPUTS[make.__name__] = make
     return make
+
+
+@growing
+def pop3_client_retr(octets: int) -> tuple[bytes, Callable[[list[bytes]], None]]:
+    """One message by RETR."""
+    job = workloads.retrievals(data.normal_content(octets), 1)
+    wire, content = job.given[0], job.expected[0]
+
+    def feed(chunks: list[bytes]) -> None:
+        assert mailproto.retrieve(mailproto.pop3_transaction_state(), chunks) == content
+
+    return wire, feed
 
 
 @dataclass(frozen=True)

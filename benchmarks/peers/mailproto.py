@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailproto import __version__
 from registry import Prepared, in_chunks
+
+from mailproto import __version__
 
 VERSION = __version__
 

@@ -56,6 +56,7 @@ clean:
 
 define new_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mailproto needs Python 3.11 or newer; set PYTHON=")'
+	@echo 'Setting up $(1), once.'
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 

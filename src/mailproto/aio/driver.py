@@ -129,8 +129,8 @@ class Driver(asyncio.Protocol):
     def close(self) -> None:
         """Send what is queued and close, with a TLS close alert where there is TLS.
 
-        What the peer still sends is read and dropped for a moment: a socket that is closed with
-        octets unread resets the connection, and the peer may lose the last reply.
+        A server reads and drops for a moment what its peer still sends: a socket that is closed
+        with octets unread resets the connection, and the peer may lose the last reply.
         """
         if self._closed:
             return
@@ -141,7 +141,7 @@ class Driver(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self._eof or not transport.can_write_eof():
+        if self._eof or not self._server_side:
             transport.close()
             return
         self._received.clear()

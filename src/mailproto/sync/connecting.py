@@ -1,0 +1,63 @@
+"""How a blocking client reaches its server: one TCP connection and a driver on it."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from mailproto.errors import ConnectionLost
+from mailproto.sync.driver import Driver
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from mailproto.flows.effects import Flow
+
+__all__ = ["Client", "dial"]
+
+T = TypeVar("T")
+
+
+def dial(host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float | None) -> Driver:
+    """Connect to ``host`` within ``timeout`` seconds; raises ConnectionLost, saying where to."""
+    try:
+        sock = socket.create_connection((host, port), timeout)
+    except OSError as error:
+        raise ConnectionLost(f"cannot connect to {host} port {port}: {error}") from error
+    return Driver(sock, tls=tls, server_hostname=host)
+
+
+class Client:
+    """What the blocking clients share: a driver, and an end that leaves nothing open."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None and not self._driver.closed:
+            self._say_goodbye()
+        self._driver.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection can be used no more."""
+        return self._driver.closed
+
+    def close(self) -> None:
+        """Close the connection without a word to the server."""
+        self._driver.close()
+
+    def _say_goodbye(self) -> None:
+        """End the session as the protocol has it."""
+
+    def _run(self, flow: Flow[T]) -> T:
+        return self._driver.run(flow)

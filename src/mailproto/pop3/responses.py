@@ -172,8 +172,8 @@ class Body:
 class EndOfMessage:
     """``S: .`` of RETR and TOP: the message is complete.
 
-    ``bare_newline`` is the offset of its first CR or LF that is not part of a CRLF; such octets
-    are handed on as they are.
+    ``bare_newline`` is the offset (doubled dots counted) of its first CR or LF that is not part
+    of a CRLF; such octets are handed on as they are. A server's is not sent.
     """
 
     bare_newline: int | None = None

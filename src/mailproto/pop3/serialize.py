@@ -118,7 +118,7 @@ def serialize_command(item: ClientItem) -> bytes:
         case Pass(password):
             line = b"PASS " + _argument(password, "password", secret=True)
         case Apop(name, digest):
-            if DIGEST.fullmatch(digest.encode()) is None:
+            if DIGEST.fullmatch(digest.encode("utf-8", "replace")) is None:
                 raise LocalProtocolError("an APOP digest is 32 lower case hexadecimal digits")
             line = b"APOP %s %s" % (_argument(name, "user name"), digest.encode())
         case Auth(mechanism, initial_response):

@@ -24,8 +24,11 @@ FACTORS = (1, 2, 4, 8)
 MOST = 1.15
 """The greatest exponent that counts as linear; quadratic is 2."""
 
-Input = Callable[[int], tuple[bytes, Callable[[list[bytes]], None]]]
-"""octets -> the wire, and what feeds it to a fresh machine and checks that it was understood."""
+Feed = Callable[[list[bytes]], None]
+"""Hands chunks to a fresh machine and checks that they were understood."""
+
+Input = Callable[[int], tuple[bytes, Feed]]
+"""octets -> about so much wire, and its feed."""
 
 INPUTS: dict[str, Input] = {}
 
@@ -37,15 +40,84 @@ def growing(make: Input) -> Input:
 
 
 @growing
-def pop3_client_retr(octets: int) -> tuple[bytes, Callable[[list[bytes]], None]]:
-    """One message by RETR."""
-    job = workloads.retrievals(data.normal_content(octets), 1)
-    wire, content = job.given[0], job.expected[0]
+def smtp_server_content(octets: int) -> tuple[bytes, Feed]:
+    """One message by DATA."""
+    job = workloads.transactions(data.normal_content(octets), 1, pipelined=True)
 
     def feed(chunks: list[bytes]) -> None:
-        assert mailproto.retrieve(mailproto.pop3_transaction_state(), chunks) == content
+        assert mailproto.receive(chunks) == job.expected
+
+    return b"".join(chunk for chunk, _ in job.given), feed
+
+
+@growing
+def smtp_server_pipelined(octets: int) -> tuple[bytes, Feed]:
+    """Many small transactions."""
+    job = workloads.transactions(data.normal_content(512), octets // 700, pipelined=True)
+
+    def feed(chunks: list[bytes]) -> None:
+        assert mailproto.receive(chunks) == job.expected
+
+    return b"".join(chunk for chunk, _ in job.given), feed
+
+
+@growing
+def smtp_client_content(octets: int) -> tuple[bytes, Feed]:
+    """One message handed to the client in chunks."""
+    content = data.normal_content(octets)
+    wire = data.stuffed(content)
+
+    def feed(chunks: list[bytes]) -> None:
+        assert b"".join(mailproto.submit(mailproto.smtp_ready_for_mail(), chunks)) == wire
+
+    return content, feed
+
+
+@growing
+def imap_client_fetch(octets: int) -> tuple[bytes, Feed]:
+    """FETCH responses with envelopes and structures."""
+    lines, said = data.fetch_responses(octets // 900)
+
+    def feed(chunks: list[bytes]) -> None:
+        assert len(mailproto.responses(mailproto.imap_selected_client(), chunks)) == len(said)
+
+    return b"".join(lines), feed
+
+
+@growing
+def imap_client_literal(octets: int) -> tuple[bytes, Feed]:
+    """One FETCH response with a message as a literal."""
+    content = data.normal_content(octets)
+    wire = b"* 1 FETCH (BODY[] {%d}\r\n%b)\r\n" % (len(content), content)
+
+    def feed(chunks: list[bytes]) -> None:
+        (response,) = mailproto.responses(mailproto.imap_selected_client(), chunks)
+        assert response.section() == content
 
     return wire, feed
+
+
+@growing
+def imap_server_commands(octets: int) -> tuple[bytes, Feed]:
+    """Many commands, non-synchronizing literals among them."""
+    lines, names = data.commands(octets // 70)
+
+    def feed(chunks: list[bytes]) -> None:
+        found = mailproto.commands(mailproto.imap_selected_server(), chunks)
+        assert mailproto.read_commands(found) == names
+
+    return b"".join(lines), feed
+
+
+@growing
+def pop3_client_retr(octets: int) -> tuple[bytes, Feed]:
+    """One message by RETR."""
+    job = workloads.retrievals(data.normal_content(octets), 1)
+
+    def feed(chunks: list[bytes]) -> None:
+        assert mailproto.retrieve(mailproto.pop3_transaction_state(), chunks) == job.expected[0]
+
+    return job.given[0], feed
 
 
 @dataclass(frozen=True)

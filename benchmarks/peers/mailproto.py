@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry import Prepared, in_chunks
 
-from mailproto import __version__
+from mailproto import __version__, imap, pop3, smtp
 
 VERSION = __version__
 
@@ -14,8 +14,6 @@ VERSION = __version__
 
 def pop3_transaction_state():
     """A POP3 client that has logged in."""
-    from mailproto import pop3
-
     client = pop3.Client()
     client.receive_data(b"+OK ready\r\n")
     client.next_event()
@@ -29,8 +27,6 @@ def pop3_transaction_state():
 
 def retrieve(client, chunks):
     """One RETR: the message's octets."""
-    from mailproto import pop3
-
     client.send(pop3.Retr(1))
     client.data_to_send()
     body = []
@@ -49,3 +45,170 @@ def pop3_client(given):
     chunks = in_chunks(wire)
     client = pop3_transaction_state()
     return Prepared(lambda: [retrieve(client, chunks) for _ in range(count)])
+
+
+# --------------------------------------------------------------------------- SMTP server
+
+
+def receive(chunks):
+    """A session in which everything is accepted: the messages."""
+    server = smtp.Server("mx.example.test")
+    server.accept()
+    messages, body = [], []
+    for chunk in chunks:
+        server.receive_data(chunk)
+        while (event := server.next_event()) is not smtp.NEED_DATA:
+            if type(event) is smtp.Body:
+                body.append(event.data)
+                continue
+            if type(event) is smtp.EndOfMessage:
+                messages.append(b"".join(body))
+                body.clear()
+            server.accept()
+        server.data_to_send()
+    return messages
+
+
+def smtp_server(given):
+    chunks = [chunk for chunk, _ in given]
+    return Prepared(lambda: receive(chunks))
+
+
+# --------------------------------------------------------------------------- SMTP client
+
+
+def smtp_ready_for_mail():
+    """An SMTP client after EHLO."""
+    client = smtp.Client()
+    client.receive_data(b"220 mx.example.test ESMTP\r\n")
+    client.next_event()
+    client.send(smtp.Ehlo("client.example.test"))
+    client.data_to_send()
+    client.receive_data(b"250-mx.example.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+    client.next_event()
+    return client
+
+
+def submit(client, chunks):
+    """One transaction; only what follows 354 is returned."""
+    path = smtp.Mailbox("someone", "example.test")
+    for command in (smtp.Mail(path), smtp.Rcpt(path), smtp.Data()):
+        client.send(command)
+    client.data_to_send()
+    client.receive_data(b"250 OK\r\n250 OK\r\n354 go ahead\r\n")
+    for _ in range(3):
+        client.next_event()
+    wire = []
+    for chunk in chunks:
+        client.send(smtp.Body(chunk))
+        wire.append(client.data_to_send())
+    client.send(smtp.EndOfMessage())
+    wire.append(client.data_to_send())
+    client.receive_data(b"250 OK\r\n")
+    client.next_event()
+    return wire
+
+
+def smtp_client(given):
+    content, count = given
+    chunks = in_chunks(content)
+    client = smtp_ready_for_mail()
+    return Prepared(
+        lambda: [submit(client, chunks) for _ in range(count)],
+        lambda sent: [b"".join(wire) for wire in sent],
+    )
+
+
+# --------------------------------------------------------------------------- IMAP client
+
+
+def imap_selected_client():
+    """An IMAP client with a mailbox open and a FETCH under way."""
+    client = imap.Client(tls=True)
+    client.receive_data(b"* PREAUTH ready\r\n")
+    client.next_event()
+    client.send(imap.Select("INBOX"))
+    client.data_to_send()
+    client.receive_data(b"A1 OK [READ-WRITE] selected\r\n")
+    client.next_event()
+    client.send(imap.Fetch("1:*", (imap.FetchAtt.FLAGS,)))
+    client.data_to_send()
+    return client
+
+
+def responses(client, chunks):
+    """Every event that the chunks hold."""
+    events = []
+    for chunk in chunks:
+        client.receive_data(chunk)
+        while (event := client.next_event()) is not imap.NEED_DATA:
+            events.append(event)
+    return events
+
+
+def imap_client(given):
+    chunks = in_chunks(b"".join(given))
+    client = imap_selected_client()
+    return Prepared(lambda: responses(client, chunks), read_fetch)
+
+
+def read_fetch(events):
+    told = []
+    for event in events:
+        entry = [event.number, event.uid]
+        flags = tuple(sorted(event.flags))
+        if event.envelope is None:
+            told.append((*entry, flags))
+            continue
+        body = event.body_structure
+        top = b"multipart" if type(body) is imap.MultiPart else body.media_type
+        sender = event.envelope.from_[0].mailbox.decode()
+        entry += [event.size, flags, event.envelope.subject.decode(), sender]
+        told.append((*entry, (top + b"/" + body.subtype).decode().lower()))
+    return told
+
+
+# --------------------------------------------------------------------------- IMAP server
+
+
+def imap_selected_server():
+    """An IMAP server with a mailbox open."""
+    server = imap.Server(tls=True)
+    server.accept()
+    for line, name in ((b"a LOGIN alice secret\r\n", "a"), (b"b SELECT INBOX\r\n", "b")):
+        server.receive_data(line)
+        server.next_event()
+        server.send(imap.Completion(name, imap.OK, "done"))
+        server.data_to_send()
+    return server
+
+
+def commands(server, chunks):
+    """Every command that the chunks hold, each completed at once."""
+    found = []
+    for chunk in chunks:
+        server.receive_data(chunk)
+        while (event := server.next_event()) is not imap.NEED_DATA:
+            if type(event) is imap.Tagged:
+                found.append(event)
+                if type(event.command) is imap.Append:
+                    continue
+            elif type(event) is not imap.LiteralEnd:
+                continue
+            server.send(imap.Completion(found[-1].tag, imap.OK, "done"))
+        server.data_to_send()
+    return found
+
+
+def imap_server(given):
+    chunks = in_chunks(b"".join(given))
+    server = imap_selected_server()
+    return Prepared(lambda: commands(server, chunks), read_commands)
+
+
+def read_commands(found):
+    return [
+        ("UID " if getattr(tagged.command, "uid", False) else "")
+        + type(tagged.command).__name__.upper()
+        for tagged in found
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 import attrs
@@ -91,7 +92,7 @@ def pair(
     credentials: sasl.Credentials,
     *,
     binding: sasl.ChannelBinding | None = None,
-    **options: Callable[[], str],
+    nonce: Callable[[], str] = secrets.token_urlsafe,
 ) -> tuple[sasl.ClientExchange, sasl.ServerExchange]:
     """Both sides of one mechanism over one connection."""
     if mechanism.binds and binding is None:
@@ -102,7 +103,7 @@ def pair(
         tls=True,
         channel_binding=binding,
         mechanisms=[mechanism],
-        **options,
+        nonce=nonce,
     )
     server = sasl.Offer([mechanism]).begin(
         client.name,

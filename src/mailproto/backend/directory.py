@@ -155,8 +155,11 @@ class Users:
         """The account of the address, or of the first user for ``postmaster``."""
         if not self.is_local(domain):
             return None
-        found = self._account(f"{local_part}@{domain}" if domain else local_part)
-        if found is None and _folded(local_part) == "postmaster":
+        postmaster = _folded(local_part) == "postmaster"
+        found = None
+        if domain or postmaster:
+            found = self._account(f"{local_part}@{domain}" if domain else local_part)
+        if found is None and postmaster:
             return next(iter(self._keys), None)
         return found
 
@@ -166,11 +169,13 @@ class Users:
 
     def _account(self, name: str) -> str | None:
         """The account of a login name or an address."""
-        folded = _folded(name)
-        if folded in self._keys:
-            return folded
-        local_part, _, domain = folded.rpartition("@")
-        if local_part in self._keys and domain.removesuffix(".") in self._domains:
+        account = _account_name(name)
+        if account in self._keys:
+            return account
+        local_part, _, domain = account.rpartition("@")
+        if "@" in local_part:  # was quoted: "bob@example.org"@example.com is not Bob
+            return None
+        if local_part in self._keys and domain in self._domains:
             return local_part
         return None
 
@@ -196,13 +201,19 @@ def _folded(name: str) -> str:
     return (saslprep(name) or "").casefold()
 
 
+def _account_name(name: str) -> str:
+    """The name of the account of a user called ``name``, which may be an address."""
+    folded = _folded(name)
+    return folded.removesuffix(".") if "@" in folded else folded
+
+
 def _domain(domain: str) -> str:
     return domain.casefold().removesuffix(".")
 
 
 def _checked(name: str) -> str:
-    folded = _folded(name)
-    local_part, at, domain = folded.rpartition("@")
-    if not folded or (at and not (local_part and domain)):
+    account = _account_name(name)
+    local_part, at, domain = account.rpartition("@")
+    if not account or (at and not (local_part and domain)):
         raise ValueError(f"{name!r} is neither a user's name nor an address")
-    return folded
+    return account

@@ -42,7 +42,7 @@ def choose(
     Raises SecurityError when nothing acceptable is offered, LocalProtocolError when the
     credentials cannot be expressed in the mechanism; nothing has been sent then.
     """
-    names = {name.upper() for name in offered}
+    names = {name.upper() for name in offered if name.isascii()}
     settings = ClientSettings(
         nonce=nonce,
         channel_binding=channel_binding,

@@ -78,7 +78,7 @@ class Offer:
             tls=tls, channel_bindings=channel_bindings, external_identity=external_identity
         )
         wanted = name.upper()
-        if wanted not in names:
+        if wanted not in names or not name.isascii():  # upper() makes an S of U+017F
             return None
         mechanism = self._by_name[wanted]
         settings = ServerSettings(

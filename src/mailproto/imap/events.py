@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 from mailproto._core.frozen import frozen
 from mailproto.imap.commands import AuthenticateResponse, Done, Tagged
-from mailproto.imap.quirks import Quirk
-from mailproto.imap.responses import Response
+from mailproto.imap.response_code import ResponseCode
+from mailproto.imap.responses import BAD, ConditionState, Response
 from mailproto.imap.streamed import LiteralChunk, LiteralEnd, LiteralStart
 
-__all__ = ["ClientEvent", "InvalidCommand", "QuirkSeen", "ServerEvent", "Unparsed"]
+__all__ = ["ClientEvent", "InvalidCommand", "ServerEvent", "Unparsed"]
 
 
 @frozen
@@ -23,15 +23,6 @@ class Unparsed:
 
 
 @frozen
-class QuirkSeen:
-    """The next event was made in spite of a known fault in what the server sent."""
-
-    quirk: Quirk
-    octets: bytes
-    """The start of the response."""
-
-
-@frozen
 class InvalidCommand:
     """A whole command that is malformed or unknown; the server is to answer it with BAD."""
 
@@ -40,9 +31,13 @@ class InvalidCommand:
     octets: bytes
     """The line, secrets and literals left out."""
     problem: str
+    state: ConditionState = BAD
+    """How to answer: BAD, or NO where the command was fine but is not to be had here."""
+    code: ResponseCode | None = None
+    """What to put into the answer (TOOBIG, PRIVACYREQUIRED)."""
 
 
-ClientEvent: TypeAlias = Response | LiteralStart | Unparsed | QuirkSeen
+ClientEvent: TypeAlias = Response | LiteralStart | Unparsed
 """What ``imap.Client.next_event`` yields."""
 
 ServerEvent: TypeAlias = (

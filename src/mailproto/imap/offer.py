@@ -6,9 +6,13 @@ from typing import Final
 
 from mailproto._core.frozen import frozen
 from mailproto.imap.capability import Capabilities
-from mailproto.imap.states import State
+from mailproto.imap.commands import Authenticate, Command, Login, Search, StartTLS
+from mailproto.imap.parse.commands import KINDS
+from mailproto.imap.response_code import PRIVACYREQUIRED, ResponseCode
+from mailproto.imap.responses import BAD, NO, ConditionState
+from mailproto.imap.states import STATES_OF, State
 
-__all__ = ["EXTENSIONS", "Offer"]
+__all__ = ["EXTENSIONS", "Offer", "Refusal"]
 
 EXTENSIONS: Final = (
     "LITERAL+",
@@ -25,6 +29,26 @@ EXTENSIONS: Final = (
     "ESEARCH",
 )
 """The extensions that ``imap.Server`` knows the grammar of."""
+
+_EXTENSION_OF: Final = {
+    b"ID": "ID",
+    b"ENABLE": "ENABLE",
+    b"IDLE": "IDLE",
+    b"NAMESPACE": "NAMESPACE",
+    b"UID EXPUNGE": "UIDPLUS",
+    b"MOVE": "MOVE",
+    b"UID MOVE": "MOVE",
+    b"UNSELECT": "UNSELECT",
+}
+
+
+@frozen
+class Refusal:
+    """Why a command is not to be had, and how to say so."""
+
+    problem: str
+    state: ConditionState = BAD
+    code: ResponseCode | None = None
 
 
 @frozen
@@ -57,3 +81,33 @@ class Offer:
             if not self.login or not self.secure(tls=tls):
                 names.append("LOGINDISABLED")
         return Capabilities(names)
+
+    def refusal_of_name(self, name: bytes, state: State, *, tls: bool) -> Refusal | None:
+        """Why the command ``name`` cannot be given now, whatever its arguments are."""
+        kind = KINDS.get(name)
+        if kind is None or not self._knows(name):
+            return Refusal("unknown command")
+        if state not in STATES_OF[kind]:
+            return Refusal(f"{name.decode('ascii')} is not allowed in the {state.value} state")
+        if kind is StartTLS and (tls or not self.starttls):
+            return Refusal("TLS is on already" if tls else "STARTTLS is not available")
+        if kind in (Login, Authenticate) and not self.secure(tls=tls):
+            return Refusal("TLS is needed before credentials", NO, PRIVACYREQUIRED)
+        if kind is Login and not self.login:
+            return Refusal("LOGIN is disabled", NO)
+        return None
+
+    def refusal_of(self, command: Command) -> Refusal | None:
+        """Why ``command`` cannot be given with these arguments."""
+        match command:
+            case Authenticate(initial_response=bytes()) if "SASL-IR" not in self.extensions:
+                return Refusal("AUTHENTICATE takes no initial response here")
+            case Search(return_options=tuple()) if "ESEARCH" not in self.extensions:
+                return Refusal("SEARCH takes no return options here")
+            case _:
+                return None
+
+    def _knows(self, name: bytes) -> bool:
+        """Whether the command ``name`` is RFC 3501's own, or of an extension that is on."""
+        extension = _EXTENSION_OF.get(name)
+        return extension is None or extension in self.extensions

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["HIDDEN", "command_text", "lines"]
+__all__ = ["HIDDEN", "command_text", "has_secret", "lines"]
 
 HIDDEN: Final = b"<hidden>"
 
@@ -15,6 +15,11 @@ _SECRET: Final = re.compile(
     rb"((?:[^ ]* +)?(?:LOGIN|AUTHENTICATE +[^ \r\n]*))[ \r\n].*", re.IGNORECASE | re.DOTALL
 )
 _LITERAL: Final = re.compile(rb"\{([0-9]{1,20})\+?\}\r\n")
+
+
+def has_secret(line: bytes) -> bool:
+    """Whether a command that begins with ``line`` carries a secret."""
+    return _SECRET.match(line + b" ") is not None
 
 
 def command_text(text: bytes) -> bytes:

@@ -8,7 +8,7 @@ command; it raises ``Malformed``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import field
@@ -39,6 +39,7 @@ from mailproto.imap.commands import (
     Namespace,
     Noop,
     Rename,
+    Search,
     Select,
     StartTLS,
     Status,
@@ -58,7 +59,7 @@ from mailproto.imap.wire.cursor import ATOM, QUOTED, Cursor, Malformed, unquote
 from mailproto.imap.wire.frames import Frame
 from mailproto.sasl import Unusable, decode_initial_response
 
-__all__ = ["Head", "append", "arguments", "head"]
+__all__ = ["KINDS", "Head", "append", "arguments", "head"]
 
 
 @frozen
@@ -91,13 +92,12 @@ def head(line: bytes) -> Head:
     return Head(tag, b"UID " + name if uid else name, found.end())
 
 
-def arguments(name: bytes, frame: Frame, position: int, *, depth: int) -> Command | None:
-    """The command ``name`` with its arguments from ``position``; ``None``: there is none of it.
+def arguments(name: bytes, frame: Frame, position: int, *, depth: int) -> Command:
+    """The command ``name``, one of ``KINDS``, with its arguments from ``position``.
 
-    Raises Malformed. APPEND is read by ``append``, before its literal.
+    Raises Malformed. APPEND is read by ``append``, before its literal; without one it is malformed.
     """
-    reader = _READERS.get(name)
-    return None if reader is None else reader(Cursor(frame, position, depth=depth))
+    return _TABLE[name][1](Cursor(frame, position, depth=depth))
 
 
 # ------------------------------------------------------------------- commands without arguments
@@ -164,16 +164,15 @@ def _flags(text: bytes) -> tuple[str, ...]:
 
 
 def _login(cursor: Cursor) -> Command:
-    cursor.expect(b" ")
-    user = cursor.astring()
-    # What follows is the password: no complaint may quote it.
-    if not cursor.take(b" "):
-        raise Malformed("a password after the user name", b"", 0)
     try:
+        cursor.expect(b" ")
+        user = cursor.astring()
+        cursor.expect(b" ")
         password = cursor.astring()
         cursor.end()
     except Malformed:
-        raise Malformed("one password after the user name", b"", 0) from None
+        # The complaint would quote what may be the password.
+        raise Malformed("a user name and a password", b"", 0) from None
     return Login(user, password)
 
 
@@ -321,40 +320,48 @@ def _uid_expunge(cursor: Cursor) -> Command:
     return Expunge(uids)
 
 
-_READERS: Final[dict[bytes, Callable[[Cursor], Command]]] = {
-    b"CAPABILITY": _plain(Capability()),
-    b"NOOP": _plain(Noop()),
-    b"LOGOUT": _plain(Logout()),
-    b"STARTTLS": _plain(StartTLS()),
-    b"NAMESPACE": _plain(Namespace()),
-    b"IDLE": _plain(Idle()),
-    b"CHECK": _plain(Check()),
-    b"CLOSE": _plain(Close()),
-    b"UNSELECT": _plain(Unselect()),
-    b"EXPUNGE": _plain(Expunge()),
-    b"ID": _id,
-    b"AUTHENTICATE": _authenticate,
-    b"LOGIN": _login,
-    b"ENABLE": _enable,
-    b"SELECT": _one_mailbox(Select),
-    b"EXAMINE": _one_mailbox(Examine),
-    b"CREATE": _one_mailbox(Create),
-    b"DELETE": _one_mailbox(Delete),
-    b"SUBSCRIBE": _one_mailbox(Subscribe),
-    b"UNSUBSCRIBE": _one_mailbox(Unsubscribe),
-    b"RENAME": _rename,
-    b"LIST": _pattern(List),
-    b"LSUB": _pattern(Lsub),
-    b"STATUS": _status,
-    b"FETCH": _fetch(uid=False),
-    b"UID FETCH": _fetch(uid=True),
-    b"STORE": _store(uid=False),
-    b"UID STORE": _store(uid=True),
-    b"COPY": _copy(Copy, uid=False),
-    b"UID COPY": _copy(Copy, uid=True),
-    b"MOVE": _copy(Move, uid=False),
-    b"UID MOVE": _copy(Move, uid=True),
-    b"SEARCH": lambda cursor: search(cursor, uid=False),
-    b"UID SEARCH": lambda cursor: search(cursor, uid=True),
-    b"UID EXPUNGE": _uid_expunge,
+def _append_without_message(cursor: Cursor) -> Command:
+    raise Malformed("the message as a literal", b"", 0)
+
+
+_TABLE: Final[dict[bytes, tuple[type[Command], Callable[[Cursor], Command]]]] = {
+    b"CAPABILITY": (Capability, _plain(Capability())),
+    b"NOOP": (Noop, _plain(Noop())),
+    b"LOGOUT": (Logout, _plain(Logout())),
+    b"STARTTLS": (StartTLS, _plain(StartTLS())),
+    b"NAMESPACE": (Namespace, _plain(Namespace())),
+    b"IDLE": (Idle, _plain(Idle())),
+    b"CHECK": (Check, _plain(Check())),
+    b"CLOSE": (Close, _plain(Close())),
+    b"UNSELECT": (Unselect, _plain(Unselect())),
+    b"EXPUNGE": (Expunge, _plain(Expunge())),
+    b"ID": (Id, _id),
+    b"AUTHENTICATE": (Authenticate, _authenticate),
+    b"LOGIN": (Login, _login),
+    b"ENABLE": (Enable, _enable),
+    b"SELECT": (Select, _one_mailbox(Select)),
+    b"EXAMINE": (Examine, _one_mailbox(Examine)),
+    b"CREATE": (Create, _one_mailbox(Create)),
+    b"DELETE": (Delete, _one_mailbox(Delete)),
+    b"SUBSCRIBE": (Subscribe, _one_mailbox(Subscribe)),
+    b"UNSUBSCRIBE": (Unsubscribe, _one_mailbox(Unsubscribe)),
+    b"RENAME": (Rename, _rename),
+    b"LIST": (List, _pattern(List)),
+    b"LSUB": (Lsub, _pattern(Lsub)),
+    b"STATUS": (Status, _status),
+    b"APPEND": (Append, _append_without_message),
+    b"FETCH": (Fetch, _fetch(uid=False)),
+    b"UID FETCH": (Fetch, _fetch(uid=True)),
+    b"STORE": (Store, _store(uid=False)),
+    b"UID STORE": (Store, _store(uid=True)),
+    b"COPY": (Copy, _copy(Copy, uid=False)),
+    b"UID COPY": (Copy, _copy(Copy, uid=True)),
+    b"MOVE": (Move, _copy(Move, uid=False)),
+    b"UID MOVE": (Move, _copy(Move, uid=True)),
+    b"SEARCH": (Search, lambda cursor: search(cursor, uid=False)),
+    b"UID SEARCH": (Search, lambda cursor: search(cursor, uid=True)),
+    b"UID EXPUNGE": (Expunge, _uid_expunge),
 }
+
+KINDS: Final[Mapping[bytes, type[Command]]] = {name: kind for name, (kind, _) in _TABLE.items()}
+"""Every name of a command, and its class."""

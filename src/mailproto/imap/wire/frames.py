@@ -34,6 +34,16 @@ class Frame:
     text: bytes
     literals: tuple[Literal, ...] = ()
 
+    def octets(self) -> bytes:
+        """The frame as it came, literals in their places, those that were not kept left out."""
+        if not self.literals:
+            return self.text
+        first, *lines = self.text.split(b"\r\n")
+        pieces = [first]
+        for literal, line in zip(self.literals, lines, strict=True):
+            pieces += (b"\r\n", literal if isinstance(literal, bytes) else b"", line)
+        return b"".join(pieces)
+
 
 @frozen
 class LiteralHeader:
@@ -119,9 +129,18 @@ class FrameReader:
         """The first line of the frame that has begun, with its CRLF."""
         return self._text[0]
 
+    @property
+    def last_line(self) -> bytes:
+        """The last line that came, with its CRLF; the same object as the first if it is that."""
+        return self._text[-1]
+
     def text(self) -> bytes:
         """The text of this frame so far."""
         return b"".join(self._text)
+
+    def so_far(self) -> Frame:
+        """The frame up to here: the literal that was announced is not among its literals."""
+        return Frame(self.text(), tuple(self._literals))
 
     def advance(self, limit: int) -> Frame | LiteralHeader | LiteralChunk | None:
         """The next step; ``limit`` bounds the octets of text of a frame, its CRLFs included.

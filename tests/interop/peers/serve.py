@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import signal
 import subprocess
@@ -49,7 +48,6 @@ class Serve:
                 stderr=errors,
                 cwd=directory,
                 start_new_session=True,
-                env={**os.environ, "PYTHONDEVMODE": "0", "PYTHONUNBUFFERED": ""},
             )
         try:
             ready = self._read_ready_line()

@@ -12,6 +12,7 @@ from mailproto.smtp.address import (
     ReversePath,
     SpecialPath,
 )
+from mailproto.smtp.client import Client, ClientEvent
 from mailproto.smtp.commands import (
     Auth,
     AuthCancel,
@@ -42,8 +43,14 @@ from mailproto.smtp.commands import (
 )
 from mailproto.smtp.extensions import Capabilities, Extension
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
+from mailproto.smtp.server import Server
+from mailproto.smtp.states import State
 
 __all__ = [
+    # machines
+    "Client",
+    "Server",
+    "State",
     # signals
     "NEED_DATA",
     "PAUSED",
@@ -84,6 +91,7 @@ __all__ = [
     # replies
     "Capabilities",
     "Challenge",
+    "ClientEvent",
     "EnhancedCode",
     "Reply",
     # addresses

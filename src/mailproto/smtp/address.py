@@ -99,7 +99,7 @@ class Mailbox:
         """Read ``"Joe Q."@example.com``; raises AddressError, which is also a ValueError."""
         mailbox, end = scan_mailbox(text, 0)
         if end != len(text):
-            raise AddressError(f"unexpected {text[end]!r}", text, end)
+            raise AddressError(f"unexpected {text[end]!a}", text, end)
         return mailbox
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ def check_path(path: Mailbox | SpecialPath) -> str:
             raise AddressError("control character in the local part", text, 0)
         _, end = scan_mailbox(text, 0)
         if end != len(text):
-            raise AddressError(f"unexpected {text[end]!r}", text, end)
+            raise AddressError(f"unexpected {text[end]!a}", text, end)
         if _octets(text) + 2 > PATH_LIMIT:
             raise AddressError(f"path longer than {PATH_LIMIT} octets", text, 0)
     return text
@@ -140,7 +140,7 @@ def check_domain(domain: str) -> str:
     """A domain or an address literal for EHLO; raises AddressError for anything else."""
     end = _scan_domain(domain, 0)
     if end != len(domain):
-        raise AddressError(f"unexpected {domain[end]!r}", domain, end)
+        raise AddressError(f"unexpected {domain[end]!a}", domain, end)
     return domain
 
 

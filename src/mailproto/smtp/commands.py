@@ -46,11 +46,10 @@ __all__ = [
 
 
 class BodyType(enum.Enum):
-    """The value of ``BODY=`` (RFC 6152 section 3, RFC 3030 section 3)."""
+    """The value of ``BODY=`` (RFC 6152 section 3)."""
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT_MIME = "8BITMIME"
-    BINARY_MIME = "BINARYMIME"
 
 
 @frozen

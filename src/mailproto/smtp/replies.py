@@ -5,6 +5,8 @@ A server sends these classes and a client yields them, equal.
 
 from __future__ import annotations
 
+from attrs import field
+
 from mailproto._core.frozen import frozen
 
 __all__ = ["Challenge", "EnhancedCode", "Reply"]
@@ -25,16 +27,20 @@ class EnhancedCode:
         return f"{self.status}.{self.subject}.{self.detail}"
 
 
+def _as_lines(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
+
+
 @frozen
 class Reply:
     """``S: 550 5.1.1 No such user`` (RFC 5321 section 4.2).
 
-    ``Reply(550, ("No such user",), EnhancedCode(5, 1, 1))``
+    ``Reply(550, "No such user", EnhancedCode(5, 1, 1))``; a tuple makes several lines.
     """
 
     code: int
     """200 to 599; the first digit is the verdict."""
-    lines: tuple[str, ...] = ("",)
+    lines: tuple[str, ...] = field(default=("",), converter=_as_lines)
     """Text of each line, without codes. Octets that are not UTF-8 are surrogate escapes."""
     enhanced: EnhancedCode | None = None
     """Sent once on every line where the RFC allows it (RFC 2034 section 4)."""

@@ -1,0 +1,374 @@
+"""The client's side of SMTP and LMTP: commands out, replies in, paired by a queue.
+
+``send`` refuses what the server has not offered and what would not be legal if all commands
+before it were accepted; a reply that nothing waits for ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from mailproto._core.dot import BareNewlines
+from mailproto._core.limits import SMTPClientLimits
+from mailproto._core.machine import (
+    NEED_DATA,
+    ConnectionClosed,
+    Machine,
+    Signal,
+    Trace,
+)
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.sasl import wire
+from mailproto.smtp.commands import (
+    Auth,
+    AuthResponse,
+    Body,
+    Command,
+    Data,
+    Ehlo,
+    EndOfMessage,
+    Helo,
+    Lhlo,
+    Mail,
+    Quit,
+    Rcpt,
+    StartTLS,
+)
+from mailproto.smtp.content import OutgoingContent
+from mailproto.smtp.extensions import Capabilities
+from mailproto.smtp.parse import parse_reply, parse_reply_line
+from mailproto.smtp.replies import Challenge, Reply
+from mailproto.smtp.serialize import serialize_command
+from mailproto.smtp.states import LEGAL, MAY_BE_FOLLOWED, NAMES, PROJECTED, State, after
+from mailproto.smtp.terms import Terms
+
+__all__ = ["Client", "ClientEvent"]
+
+ClientEvent: TypeAlias = Reply | Challenge
+"""What a client yields."""
+
+_HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
+_MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
+
+# RFC 5321 section 4.5.3.2; in seconds
+_TIMEOUTS: Final[Mapping[type, float]] = {Data: 120.0, EndOfMessage: 600.0}
+_TIMEOUT: Final = 300.0
+_CONTENT_TIMEOUT: Final = 180.0
+
+
+class Client(Machine[ClientEvent, Command]):
+    r"""A client's end of one SMTP or LMTP connection.
+
+    ::
+
+        client = smtp.Client()
+        client.receive_data(...)
+        client.next_event()                   # smtp.Reply(220, ...): the greeting
+        client.send(smtp.Ehlo("client.example.org"))
+        client.data_to_send()                 # b"EHLO client.example.org\r\n"
+
+    Where PIPELINING is offered MAIL, RCPT, RSET and the end of the content need not wait for
+    their replies (RFC 2920 section 3.1); replies come in the order of the commands and
+    ``answered`` is the command of the last one. ``bare_newlines`` says what becomes of a CR or LF
+    in content that is not part of a CRLF: REJECT or REPAIR; they are never sent. With
+    ``long_lines`` lines of content may have more than 998 octets. AUTH is refused without TLS
+    unless ``allow_insecure_auth``.
+    """
+
+    __slots__ = (
+        "_allow_insecure_auth",
+        "_answered",
+        "_bare_newlines",
+        "_content",
+        "_due",
+        "_limits",
+        "_lines",
+        "_lines_code",
+        "_lines_size",
+        "_lmtp",
+        "_long_lines",
+        "_open_group",
+        "_pending",
+        "_projected",
+        "_recipients",
+        "_state",
+        "_terms",
+    )
+
+    def __init__(
+        self,
+        *,
+        lmtp: bool = False,
+        tls: bool = False,
+        allow_insecure_auth: bool = False,
+        bare_newlines: BareNewlines = BareNewlines.REJECT,
+        long_lines: bool = False,
+        limits: SMTPClientLimits | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        if bare_newlines is BareNewlines.PASS:
+            raise LocalProtocolError("a client never sends a bare CR or LF")
+        self._lmtp = lmtp
+        self._allow_insecure_auth = allow_insecure_auth
+        self._bare_newlines = bare_newlines
+        self._long_lines = long_lines
+        self._limits = SMTPClientLimits() if limits is None else limits
+        super().__init__(tls=tls, trace=trace)
+
+    def _begin(self) -> None:
+        self._state = State.GREETING
+        # The state if all commands that are on their way are accepted.
+        self._projected = State.GREETING
+        self._pending: deque[Command] = deque()
+        self._open_group = True
+        self._answered: Command | None = None
+        self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
+        self._recipients = 0
+        # Replies that the end of the content still waits for.
+        self._due = 0
+        self._content: OutgoingContent | None = None
+        # The lines of a reply that is not yet complete.
+        self._lines: list[str] = []
+        self._lines_code = 0
+        self._lines_size = 0
+
+    def start_tls(self) -> None:
+        """Go on as a fresh machine under TLS: capabilities are forgotten, EHLO is due."""
+        super().start_tls()
+        if not self.failed:
+            self._state = self._projected = State.START
+
+    # --- what can be asked
+
+    @property
+    def state(self) -> State:
+        """Where the session is, by the replies that have arrived."""
+        return self._state
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server has said 221 or 421: close; input is dropped."""
+        return self._state is State.CLOSED
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the server offers; ``None`` before EHLO, LHLO or HELO was accepted."""
+        return self._terms.capabilities
+
+    @property
+    def pending(self) -> int:
+        """How many commands wait for a reply; the greeting is not counted."""
+        return len(self._pending)
+
+    @property
+    def answered(self) -> Command | None:
+        """The command that the last event answered; ``None`` for a greeting or a 421 unasked."""
+        return self._answered
+
+    @property
+    def recipients(self) -> int:
+        """How many recipients of the current transaction were accepted."""
+        return self._recipients
+
+    @property
+    def timeout_hint(self) -> float:
+        """Seconds to wait for the server (RFC 5321 section 4.5.3.2)."""
+        if self._pending:
+            return _TIMEOUTS.get(type(self._pending[0]), _TIMEOUT)
+        return _CONTENT_TIMEOUT if self._content is not None else _TIMEOUT
+
+    @property
+    def waiting_for(self) -> str:
+        """What the conversation waits for, for messages about timeouts."""
+        if self._awaiting_tls:
+            return "the TLS handshake"
+        if self._state is State.GREETING:
+            return "the greeting"
+        if self._pending:
+            return f"the reply to {NAMES[type(self._pending[0])]}"
+        return "the next command"
+
+    # --- to the server
+
+    def send(self, item: Command) -> None:
+        """Queue a command or a piece of content.
+
+        Raises LocalProtocolError when it is not legal now, not offered by the server or not
+        expressible; nothing has changed then.
+        """
+        kind = type(item)
+        if self._awaiting_tls or self._failure is not None:
+            self._refuse_all(kind)
+        if self._projected not in LEGAL[kind]:
+            raise LocalProtocolError(f"{NAMES[kind]} is not allowed {self._projected.value}")
+        if isinstance(item, Body):
+            assert self._content is not None
+            self._output.write(self._content.feed(item.data))
+            return
+        if self._pending:
+            self._check_pipelining(kind)
+        if kind is EndOfMessage:
+            assert self._content is not None
+            data = self._content.finish()
+        else:
+            self._terms.check(item)
+            data = serialize_command(item)
+        self._output.write(data)
+        if self._trace is not None:
+            self._trace_command(item, data)
+        if isinstance(item, Mail):
+            self._terms.utf8 = item.smtputf8
+        elif kind is EndOfMessage:
+            self._content = None
+            self._due = self._recipients if self._lmtp else 1
+        self._pending.append(item)
+        self._open_group = kind in MAY_BE_FOLLOWED
+        self._projected = PROJECTED.get(kind, self._projected)
+
+    def _refuse_all(self, kind: type[Command]) -> None:
+        if self._failure is not None:
+            raise LocalProtocolError(f"{NAMES[kind]} cannot be sent: {self._failure}")
+        raise LocalProtocolError(f"{NAMES[kind]} cannot be sent before the TLS handshake")
+
+    def _check_pipelining(self, kind: type[Command]) -> None:
+        last = NAMES[type(self._pending[-1])]
+        if not self._terms.offers("PIPELINING"):
+            raise LocalProtocolError(f"{NAMES[kind]} has to wait for the reply to {last}")
+        if not self._open_group:
+            raise LocalProtocolError(f"nothing may be sent before the reply to {last}")
+        if len(self._pending) >= self._limits.pending_commands:
+            raise LocalProtocolError("too many commands wait for their replies")
+
+    def _trace_command(self, command: Command, data: bytes) -> None:
+        assert self._trace is not None
+        line = data[:-2]
+        if isinstance(command, Auth):
+            hidden = b"" if command.initial_response is None else b" <hidden>"
+            line = b"AUTH " + command.mechanism.encode() + hidden
+        elif isinstance(command, AuthResponse):
+            line = b"<hidden>"
+        elif isinstance(command, EndOfMessage):
+            line = b"."
+        self._trace("C", line)
+
+    # --- from the server
+
+    def _advance(self) -> ClientEvent | ConnectionClosed | Signal:
+        while True:
+            if self._state is State.CLOSED:
+                self._input.clear()
+                return ConnectionClosed() if self._input.ended else NEED_DATA
+            line = self._input.line(self._limits.reply_line)
+            if line is None:
+                return self._at_end_of_input() if self._input.ended else NEED_DATA
+            if self._trace is not None:
+                self._trace("S", line)
+            code, more, text = parse_reply_line(line)
+            lines = self._lines
+            if lines or more:
+                if lines and code != self._lines_code:
+                    raise RemoteProtocolError(
+                        f"the code changed from {self._lines_code} to {code} inside a reply"
+                    )
+                self._add_line(code, text, len(line))
+                if more:
+                    continue
+                self._lines = []
+                return self._take_reply(code, tuple(lines))
+            return self._take_reply(code, (text,))
+
+    def _add_line(self, code: int, text: str, size: int) -> None:
+        if not self._lines:
+            self._lines_code = code
+            self._lines_size = 0
+        self._lines.append(text)
+        self._lines_size += size + 2
+        limits = self._limits
+        if len(self._lines) > limits.reply_lines:
+            raise RemoteProtocolError(f"a reply of more than {limits.reply_lines} lines")
+        if self._lines_size > limits.reply:
+            raise RemoteProtocolError(f"a reply of more than {limits.reply} octets")
+
+    def _at_end_of_input(self) -> ConnectionClosed:
+        if len(self._input) or self._lines:
+            raise RemoteProtocolError("the connection was closed inside a reply")
+        if self._pending and type(self._pending[0]) is not Quit:
+            name = NAMES[type(self._pending[0])]
+            raise RemoteProtocolError(f"the connection was closed before the reply to {name}")
+        if self._state in (State.GREETING, State.CONTENT, State.AUTHENTICATING):
+            raise RemoteProtocolError(f"the connection was closed {self._state.value}")
+        return ConnectionClosed()
+
+    def _take_reply(self, code: int, lines: tuple[str, ...]) -> ClientEvent:
+        if not self._pending:
+            return self._take_unasked(code, lines)
+        command = self._pending[0]
+        kind = type(command)
+        if 300 <= code < 400 and kind not in _MAY_BE_INTERMEDIATE:
+            raise RemoteProtocolError(f"{code} does not answer {NAMES[kind]}")
+        if code < 300 and kind is Data:
+            raise RemoteProtocolError(f"{code} does not answer DATA")
+        reply = parse_reply(code, lines, enhanced=kind not in _HELLOS)
+        self._answered = command
+        if code == 421:
+            self._close()
+            return reply
+        if self._due > 1 and kind is EndOfMessage:
+            self._due -= 1
+            return reply
+        self._pending.popleft()
+        self._state = after(self._state, kind, code)
+        self._take_effect(command, code, reply)
+        if not self._pending:
+            self._projected = self._state
+        if 300 <= code < 400 and kind is not Data:
+            return _challenge(reply)
+        return reply
+
+    def _take_unasked(self, code: int, lines: tuple[str, ...]) -> Reply:
+        self._answered = None
+        if self._state is State.GREETING:
+            if 300 <= code < 400:
+                raise RemoteProtocolError(f"{code} is not a greeting")
+            if code == 421:
+                self._close()
+            else:
+                self._state = self._projected = State.START if code < 400 else State.REFUSED
+            return parse_reply(code, lines, enhanced=False)
+        if code != 421:
+            raise RemoteProtocolError(f"a reply that nothing waits for: {code} {lines[0]!r}")
+        # A server that shuts down may say so at any time (RFC 5321 section 3.8).
+        self._close()
+        return parse_reply(code, lines)
+
+    def _close(self) -> None:
+        self._state = self._projected = State.CLOSED
+        self._pending.clear()
+        self._content = None
+
+    def _take_effect(self, command: Command, code: int, reply: Reply) -> None:
+        kind = type(command)
+        if self._state is State.READY:
+            self._recipients = 0
+        if code >= 400:
+            return
+        if kind is Rcpt:
+            self._recipients += 1
+        elif kind is Data:
+            if self._lmtp and not self._recipients:
+                raise RemoteProtocolError("354 although no recipient was accepted")
+            self._content = OutgoingContent(self._bare_newlines, self._long_lines)
+        elif kind is Ehlo or kind is Lhlo:
+            self._terms.capabilities = Capabilities.of_reply(reply)
+        elif kind is Helo:
+            self._terms.capabilities = Capabilities.of_reply(Reply(code, reply.lines[:1]))
+        elif kind is StartTLS:
+            self._await_tls()
+
+
+def _challenge(reply: Reply) -> ClientEvent:
+    """A challenge, or the reply itself where it is not base64: then only cancelling helps."""
+    data = wire.decode_challenge(reply.text.encode(errors="surrogateescape"))
+    return reply if data is wire.MALFORMED else Challenge(data)

@@ -1,0 +1,361 @@
+"""From lines to commands and from lines to replies. What is refused here is refused with a reason.
+
+Nothing here knows the state of a session; the parameters that MAIL and RCPT may have are passed
+in, because a server takes only those that it has offered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, NoReturn
+
+from mailproto._core import abnf, strict
+from mailproto.errors import RemoteProtocolError
+from mailproto.sasl import wire
+from mailproto.smtp.address import (
+    LOCAL_PART_LIMIT,
+    NULL_PATH,
+    PATH_LIMIT,
+    POSTMASTER,
+    AddressError,
+    Mailbox,
+    ReversePath,
+    SpecialPath,
+    scan_path,
+)
+from mailproto.smtp.commands import (
+    Auth,
+    BodyType,
+    Command,
+    Data,
+    Ehlo,
+    Expn,
+    Helo,
+    Help,
+    Lhlo,
+    Mail,
+    Noop,
+    OtherCommand,
+    Parameter,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTLS,
+    Vrfy,
+)
+from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
+from mailproto.smtp.replies import EnhancedCode, Reply
+
+__all__ = ["Malformed", "parse_command", "parse_reply", "parse_reply_line"]
+
+SYNTAX_ERROR: Final = EnhancedCode(5, 5, 2)
+BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
+BAD_RECIPIENT: Final = EnhancedCode(5, 1, 3)
+BAD_SENDER: Final = EnhancedCode(5, 1, 7)
+NOT_ASCII: Final = EnhancedCode(5, 6, 7)
+
+_MAILBOX: Final = (
+    f"({abnf.DOT_STRING.decode()})@({abnf.SUB_DOMAIN.decode()}(?:\\.{abnf.SUB_DOMAIN.decode()})*)"
+)
+# The usual shape of a whole MAIL or RCPT: one match. Everything else goes to scan_path.
+_MAIL: Final = re.compile(f"[Ff][Rr][Oo][Mm]: *<(?:{_MAILBOX})?>(?: +(.*))?")
+_RCPT: Final = re.compile(f"[Tt][Oo]: *<{_MAILBOX}>(?: +(.*))?")
+_FROM: Final = re.compile("[Ff][Rr][Oo][Mm]: *")
+_TO: Final = re.compile("[Tt][Oo]: *")
+
+# esmtp-param (RFC 5321 section 4.1.2, RFC 6531 section 3.3)
+_PARAMETER: Final = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=((?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+))?"
+)
+_VERB: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_DOMAIN: Final = re.compile(r"(?:[\x21-\x7e]|[^\x00-\x7f])+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# sasl-mech (RFC 4422 section 3.1)
+_AUTH: Final = re.compile(r"([A-Za-z0-9_-]{1,20})(?: +([A-Za-z0-9+/]+=*|=))? *")
+
+# xtext (RFC 3461 section 4)
+_XTEXT: Final = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
+_HEXCHAR: Final = re.compile(rb"\+([0-9A-F]{2})")
+
+_REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n\x00]*))?")
+_ENHANCED: Final = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?: (.*))?", re.DOTALL)
+
+
+class Malformed(Exception):
+    """A line that is no command: what is wrong, and the reply that says so."""
+
+    def __init__(self, problem: str, code: int, enhanced: EnhancedCode) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.reply = Reply(code, problem, enhanced)
+
+
+def parse_command(
+    line: bytes,
+    mail_parameters: Collection[str] = frozenset(MAIL_PARAMETERS),
+    rcpt_parameters: Collection[str] = frozenset(RCPT_PARAMETERS),
+) -> Command:
+    """The command on a line without its CRLF; a verb without a class gives OtherCommand.
+
+    The collections are the parameters that are accepted, in upper case. Raises Malformed.
+    """
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(
+            f"Octet at position {error.start} is not UTF-8", 500, SYNTAX_ERROR
+        ) from None
+    verb, _, argument = text.partition(" ")
+    if verb not in _PARSERS:
+        verb = verb.upper()
+    if verb == "MAIL":
+        return _mail(argument, mail_parameters)
+    if verb == "RCPT":
+        return _rcpt(argument, rcpt_parameters)
+    control = _CONTROL.search(text)
+    if control is not None:
+        problem = f"Control character {control[0]!a} at position {control.start()}"
+        raise Malformed(problem, 500, SYNTAX_ERROR)
+    parser = _PARSERS.get(verb)
+    if parser is not None:
+        return parser(verb, argument.strip(" "))
+    if _VERB.fullmatch(verb) is None:
+        raise Malformed("That is not a command", 500, SYNTAX_ERROR)
+    return OtherCommand(verb, argument.strip(" "))
+
+
+# ------------------------------------------------------------------------------ MAIL and RCPT
+
+
+def _mail(argument: str, accepted: Collection[str]) -> Mail:
+    path: Mailbox | SpecialPath
+    match = _MAIL.fullmatch(argument)
+    if match is not None and _short(match):
+        local_part, domain, rest = match.groups()
+        path = NULL_PATH if local_part is None else Mailbox(local_part, domain)
+    else:
+        path, rest = _path(argument, _FROM, "FROM", BAD_SENDER)
+    if path is POSTMASTER:
+        raise Malformed("A reverse-path needs a domain", 501, BAD_SENDER)
+    mail = _with_parameters(path, rest, accepted) if rest else Mail(path)
+    if not (mail.smtputf8 or path is NULL_PATH or path.is_ascii):
+        raise Malformed("Non-ASCII address without SMTPUTF8", 553, NOT_ASCII)
+    return mail
+
+
+def _rcpt(argument: str, accepted: Collection[str]) -> Rcpt:
+    path: Mailbox | SpecialPath
+    match = _RCPT.fullmatch(argument)
+    if match is not None and _short(match):
+        local_part, domain, rest = match.groups()
+        path = Mailbox(local_part, domain)
+    else:
+        path, rest = _path(argument, _TO, "TO", BAD_RECIPIENT)
+    if path is NULL_PATH:
+        raise Malformed("A forward-path cannot be empty", 501, BAD_RECIPIENT)
+    if not rest:
+        return Rcpt(path)
+    found = _parameters(rest, "RCPT", accepted, MAIL_PARAMETERS)
+    return Rcpt(path, tuple([Parameter(*item) for item in found.items()]))
+
+
+def _short(match: re.Match[str]) -> bool:
+    """Whether no limit of an address can be exceeded."""
+    at, end = match.end(1), match.end(2)
+    start = match.start(1)
+    return at - start <= LOCAL_PART_LIMIT and end - start + 2 <= PATH_LIMIT
+
+
+def _path(
+    argument: str, keyword: re.Pattern[str], name: str, enhanced: EnhancedCode
+) -> tuple[Mailbox | SpecialPath, str | None]:
+    match = keyword.match(argument)
+    if match is None:
+        raise Malformed(f'Expected "{name}:<address>"', 501, BAD_ARGUMENTS)
+    try:
+        path, end = scan_path(argument, match.end())
+    except AddressError as error:
+        problem = f"Bad address: {error.problem} at position {error.position - match.end()}"
+        raise Malformed(problem, 501, enhanced) from None
+    rest = argument[end:]
+    if rest and not rest.startswith(" "):
+        raise Malformed("Expected a space after the address", 501, BAD_ARGUMENTS)
+    return path, rest
+
+
+def _parameters(
+    text: str, verb: str, accepted: Collection[str], of_the_other: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Keyword in upper case, and value."""
+    found: dict[str, str | None] = {}
+    for item in text.split(" "):
+        if not item:
+            continue
+        match = _PARAMETER.fullmatch(item)
+        if match is None:
+            raise Malformed(f"Malformed parameter {_quoted(item)}", 501, BAD_ARGUMENTS)
+        keyword = match[1].upper()
+        if keyword in found:
+            raise Malformed(f"{keyword} is given twice", 501, BAD_ARGUMENTS)
+        if keyword not in accepted:
+            other = "RCPT" if verb == "MAIL" else "MAIL"
+            belongs = f"belongs to {other}" if keyword in of_the_other else "is not supported"
+            raise Malformed(f"Parameter {_quoted(keyword)} {belongs}", 555, BAD_ARGUMENTS)
+        found[keyword] = match[2]
+    return found
+
+
+def _with_parameters(path: ReversePath, text: str, accepted: Collection[str]) -> Mail:
+    found = _parameters(text, "MAIL", accepted, RCPT_PARAMETERS)
+    size = body = auth = None
+    if "SIZE" in found:
+        value = found.pop("SIZE")
+        size = strict.number((value or "").encode(), 10**20 - 1)
+        if size is None:
+            _bad_value("SIZE", value)
+    if "BODY" in found:
+        value = found.pop("BODY")
+        body = _BODIES.get((value or "").upper())
+        if body is None:
+            _bad_value("BODY", value)
+    smtputf8 = "SMTPUTF8" in found
+    if smtputf8:
+        value = found.pop("SMTPUTF8")
+        if value is not None:
+            _bad_value("SMTPUTF8", value)
+    if "AUTH" in found:
+        auth = _identity(found.pop("AUTH"))
+    parameters = tuple([Parameter(*item) for item in found.items()])
+    return Mail(path, size, body, smtputf8, auth, parameters)
+
+
+def _identity(value: str | None) -> ReversePath:
+    """The value of AUTH= (RFC 4954 section 5): a mailbox in xtext, or ``<>``."""
+    if value == "<>":
+        return NULL_PATH
+    if value is None or _XTEXT.fullmatch(value) is None:
+        _bad_value("AUTH", value)
+    decoded = _HEXCHAR.sub(lambda match: bytes.fromhex(match[1].decode()), value.encode())
+    try:
+        return Mailbox.parse(decoded.decode())
+    except (AddressError, UnicodeDecodeError):
+        _bad_value("AUTH", value)
+
+
+def _bad_value(keyword: str, value: str | None) -> NoReturn:
+    shown = "no value" if value is None else _quoted(value)
+    raise Malformed(f"{shown} is not valid for {keyword}", 501, BAD_ARGUMENTS)
+
+
+def _quoted(text: str) -> str:
+    return ascii(text if len(text) <= 40 else text[:37] + "...")
+
+
+# ------------------------------------------------------------------------------- other verbs
+
+
+def _domain(verb: str, argument: str) -> Command:
+    # Clients say all sorts of things here, and RFC 5321 section 4.1.4 has them served.
+    if _DOMAIN.fullmatch(argument) is None:
+        raise Malformed(f"{verb} needs one domain", 501, BAD_ARGUMENTS)
+    return _HELLOS[verb](argument)
+
+
+def _bare(verb: str, argument: str) -> Command:
+    if argument:
+        raise Malformed(f"{verb} has no argument", 501, BAD_ARGUMENTS)
+    return _BARE[verb]
+
+
+def _text(verb: str, argument: str) -> Command:
+    return Noop(argument) if verb == "NOOP" else Help(argument)
+
+
+def _query(verb: str, argument: str) -> Command:
+    text, _, parameter = argument.rpartition(" ")
+    smtputf8 = bool(text) and parameter.upper() == "SMTPUTF8"
+    if smtputf8:
+        argument = text.rstrip(" ")
+    if not argument:
+        raise Malformed(f"{verb} needs an argument", 501, BAD_ARGUMENTS)
+    if not (smtputf8 or argument.isascii()):
+        raise Malformed("Non-ASCII argument without SMTPUTF8", 553, NOT_ASCII)
+    return Vrfy(argument, smtputf8) if verb == "VRFY" else Expn(argument, smtputf8)
+
+
+def _auth(_: str, argument: str) -> Command:
+    match = _AUTH.fullmatch(argument)
+    if match is None:
+        raise Malformed("Expected a mechanism and base64", 501, BAD_ARGUMENTS)
+    if match[2] is None:
+        return Auth(match[1].upper())
+    initial = wire.decode_initial_response(match[2].encode())
+    if initial is wire.MALFORMED:
+        raise Malformed("The initial response is not base64", 501, SYNTAX_ERROR)
+    return Auth(match[1].upper(), initial)
+
+
+_BODIES: Final = {body.value: body for body in BodyType}
+_HELLOS: Final[Mapping[str, Callable[[str], Command]]] = {"EHLO": Ehlo, "HELO": Helo, "LHLO": Lhlo}
+_BARE: Final[Mapping[str, Command]] = {
+    "DATA": Data(),
+    "RSET": Rset(),
+    "QUIT": Quit(),
+    "STARTTLS": StartTLS(),
+}
+_PARSERS: Final[Mapping[str, Callable[[str, str], Command] | None]] = {
+    **dict.fromkeys(_HELLOS, _domain),
+    **dict.fromkeys(_BARE, _bare),
+    "NOOP": _text,
+    "HELP": _text,
+    "VRFY": _query,
+    "EXPN": _query,
+    "AUTH": _auth,
+    "MAIL": None,
+    "RCPT": None,
+}
+
+VERBS: Final = frozenset(_PARSERS)
+"""The verbs that have a class."""
+
+
+# ----------------------------------------------------------------------------------- replies
+
+
+def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
+    """Code, whether more lines follow, and text. Raises RemoteProtocolError."""
+    match = _REPLY_LINE.fullmatch(line)
+    if match is None:
+        shown = line if len(line) <= 64 else line[:61] + b"..."
+        raise RemoteProtocolError(f"not a line of a reply: {shown!r}")
+    code, separator, text = match.groups(b"")
+    return int(code), separator == b"-", text.decode(errors="surrogateescape")
+
+
+def parse_reply(code: int, lines: tuple[str, ...], *, enhanced: bool = True) -> Reply:
+    """A reply of the text of its lines, the enhanced status code taken out of them.
+
+    ``enhanced`` is false for greetings and the replies to EHLO, HELO and LHLO, whose text is
+    never preceded by one (RFC 2034 section 4).
+    """
+    if not enhanced:
+        return Reply(code, lines)
+    first = str(code)[0]
+    status: EnhancedCode | None = None
+    texts: list[str] = []
+    for line in lines:
+        match = _ENHANCED.fullmatch(line) if line.startswith(first) else None
+        if match is not None:
+            found = EnhancedCode(int(match[1]), int(match[2]), int(match[3]))
+            if status is None or found == status:
+                status = found
+                texts.append(match[4] or "")
+                continue
+        texts.append(line)
+    return Reply(code, tuple(texts), status)
+
+
+def begins_with_enhanced_code(code: int, line: str) -> bool:
+    """Whether a client would take the begin of ``line`` for an enhanced status code."""
+    return line.startswith(str(code)[0]) and _ENHANCED.fullmatch(line) is not None

@@ -1,0 +1,237 @@
+"""What a server is configured to do, and which commands it refuses by itself, and why.
+
+A ``Session`` is everything a server knows of one client; it is replaced as a whole when TLS
+begins, so that nothing survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from attrs import define, field
+
+from mailproto._core.dot import BareNewlines
+from mailproto._core.limits import SMTPServerLimits
+from mailproto.smtp.address import Mailbox
+from mailproto.smtp.commands import (
+    Auth,
+    AuthResponse,
+    Command,
+    Ehlo,
+    EndOfMessage,
+    Expn,
+    Helo,
+    Lhlo,
+    Mail,
+    Rcpt,
+    Rset,
+    StartTLS,
+    Vrfy,
+)
+from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Extension, parameters_of
+from mailproto.smtp.replies import EnhancedCode, Reply
+from mailproto.smtp.states import LEGAL, NAMES, State, after
+
+__all__ = ["HELLOS", "Policy", "Session", "refusal"]
+
+HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
+
+_NO_PARAMETERS: Final = frozenset[str]()
+_OUT_OF_SEQUENCE: Final = EnhancedCode(5, 5, 1)
+_BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
+_NO_SERVICE: Final = EnhancedCode(4, 7, 0)
+_SECURITY: Final = EnhancedCode(5, 7, 0)
+
+
+@define
+class Policy:
+    """The configuration of a server, and the replies that follow from it alone."""
+
+    hostname: str
+    lmtp: bool
+    starttls: bool
+    mechanisms: tuple[str, ...]
+    require_auth: bool
+    allow_insecure_auth: bool
+    trust_auth_parameter: bool
+    smtputf8: bool
+    enhanced_codes: bool
+    extensions: tuple[Extension, ...]
+    bare_newlines: BareNewlines
+    limits: SMTPServerLimits
+
+    def allows_auth(self, tls: bool) -> bool:
+        """Whether credentials may travel over this connection."""
+        return tls or self.allow_insecure_auth
+
+    def keywords(self, tls: bool) -> Mapping[str, tuple[str, ...]]:
+        """What the reply to EHLO offers."""
+        keywords: dict[str, tuple[str, ...]] = {
+            "PIPELINING": (),
+            "SIZE": (str(self.limits.content),),
+            "8BITMIME": (),
+        }
+        if self.starttls and not tls:
+            keywords["STARTTLS"] = ()
+        if self.mechanisms and self.allows_auth(tls):
+            keywords["AUTH"] = self.mechanisms
+        if self.enhanced_codes:
+            keywords["ENHANCEDSTATUSCODES"] = ()
+        if self.smtputf8:
+            keywords["SMTPUTF8"] = ()
+        for extension in self.extensions:
+            keywords[extension.keyword.upper()] = extension.values
+        return MappingProxyType(keywords)
+
+    def greeting(self) -> Reply:
+        """The first line."""
+        return Reply(220, f"{self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}")
+
+    def hello(self, command: Command, tls: bool) -> Reply:
+        """The positive answer to EHLO, HELO and LHLO."""
+        if isinstance(command, Helo):
+            return Reply(250, self.hostname)
+        offered = [" ".join((name, *values)) for name, values in self.keywords(tls).items()]
+        return Reply(250, (self.hostname, *offered))
+
+    def too_large(self) -> Reply:
+        """The answer to a message over the limit (RFC 1870 section 6)."""
+        text = f"Message larger than {self.limits.content} octets"
+        return Reply(552, text, EnhancedCode(5, 3, 4))
+
+
+@define
+class Session:
+    """What is known of the client since it connected, or since TLS began."""
+
+    tls: bool
+    state: State = State.GREETING
+    extended: bool = False
+    """Whether EHLO or LHLO was accepted, and no HELO since."""
+    authenticated: bool = False
+    mail_parameters: frozenset[str] = _NO_PARAMETERS
+    rcpt_parameters: frozenset[str] = _NO_PARAMETERS
+    errors: int = 0
+    failed_authentications: int = 0
+    transaction: Mail | None = field(default=None)
+    recipients: int = 0
+
+    def answered(self, command: Command, code: int, policy: Policy) -> None:
+        """Take note of a command and its answer."""
+        kind = type(command)
+        self.state = after(self.state, kind, code)
+        if code >= 400:
+            if kind is Auth or kind is AuthResponse:
+                self.failed_authentications += 1
+            elif kind is EndOfMessage:
+                self.end_transaction()
+        elif kind is Rcpt:
+            self.recipients += 1
+        elif isinstance(command, Mail):
+            self.transaction = command
+        elif kind is EndOfMessage or kind is Rset:
+            self.end_transaction()
+        elif kind in HELLOS:
+            self._hello(kind is not Helo, policy)
+        elif code == 235 and (kind is Auth or kind is AuthResponse):
+            self.authenticated = True
+
+    def end_transaction(self) -> None:
+        """Forget sender and recipients."""
+        self.transaction = None
+        self.recipients = 0
+
+    def _hello(self, extended: bool, policy: Policy) -> None:
+        self.end_transaction()
+        self.extended = extended
+        names = policy.keywords(self.tls) if extended else ()
+        extensions = policy.extensions if extended else ()
+        self.mail_parameters = parameters_of(
+            names, MAIL_PARAMETERS, [name for e in extensions for name in e.mail_parameters]
+        )
+        self.rcpt_parameters = parameters_of(
+            names, RCPT_PARAMETERS, [name for e in extensions for name in e.rcpt_parameters]
+        )
+
+
+def refusal(policy: Policy, session: Session, command: Command) -> Reply | None:
+    """The reply to a command that cannot be accepted now, whatever the application thinks."""
+    kind = type(command)
+    if session.state not in LEGAL[kind]:
+        problem = f"{NAMES[kind]} is not allowed {session.state.value}"
+        return Reply(503, problem, _OUT_OF_SEQUENCE)
+    rule = _RULES.get(kind)
+    return None if rule is None else rule(policy, session, command)
+
+
+def _hello(policy: Policy, _: Session, command: Command) -> Reply | None:
+    # RFC 2033 section 4.1: HELO and EHLO are not spoken in LMTP, and LHLO is its own.
+    if isinstance(command, Lhlo) is policy.lmtp:
+        return None
+    problem = "LMTP begins with LHLO" if policy.lmtp else "LHLO is for LMTP"
+    return Reply(500, problem, _OUT_OF_SEQUENCE)
+
+
+def _starttls(policy: Policy, session: Session, _: Command) -> Reply | None:
+    if not policy.starttls:
+        return Reply(502, "STARTTLS is not offered", _OUT_OF_SEQUENCE)
+    if session.tls:
+        return Reply(503, "TLS is in use already", _OUT_OF_SEQUENCE)
+    if not session.extended:
+        return Reply(503, "STARTTLS needs EHLO", _OUT_OF_SEQUENCE)
+    return None
+
+
+def _auth(policy: Policy, session: Session, command: Auth) -> Reply | None:
+    if not policy.mechanisms:
+        return Reply(502, "AUTH is not offered", _OUT_OF_SEQUENCE)
+    if session.authenticated:
+        return Reply(503, "Already authenticated", _OUT_OF_SEQUENCE)
+    if not session.extended:
+        return Reply(503, "AUTH needs EHLO", _OUT_OF_SEQUENCE)
+    if session.failed_authentications >= policy.limits.failed_authentications:
+        return Reply(421, "Too many failed attempts", _NO_SERVICE)
+    if not policy.allows_auth(session.tls):
+        return Reply(538, "AUTH needs TLS", EnhancedCode(5, 7, 11))
+    if command.mechanism not in policy.mechanisms:
+        return Reply(504, "Mechanism not offered", _BAD_ARGUMENTS)
+    return None
+
+
+def _needs_authentication(policy: Policy, session: Session, _: Command) -> Reply | None:
+    if session.authenticated or not policy.require_auth:
+        return None
+    if policy.allows_auth(session.tls) or not policy.starttls:
+        return Reply(530, "Authentication required", _SECURITY)
+    return Reply(530, "Must issue a STARTTLS command first", _SECURITY)
+
+
+def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
+    if command.size is not None and command.size > policy.limits.content:
+        return policy.too_large()
+    return _needs_authentication(policy, session, command)
+
+
+def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
+    if session.recipients >= policy.limits.recipients:
+        return Reply(452, "Too many recipients", EnhancedCode(4, 5, 3))
+    path = command.forward_path
+    utf8 = session.transaction is not None and session.transaction.smtputf8
+    if isinstance(path, Mailbox) and not (utf8 or path.is_ascii):
+        return Reply(553, "Non-ASCII address without SMTPUTF8", EnhancedCode(5, 6, 7))
+    return None
+
+
+_RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
+    Ehlo: _hello,
+    Helo: _hello,
+    Lhlo: _hello,
+    StartTLS: _starttls,
+    Auth: _auth,
+    Mail: _mail,
+    Rcpt: _rcpt,
+    Vrfy: _needs_authentication,
+    Expn: _needs_authentication,
+}

@@ -1,0 +1,266 @@
+"""From commands and replies to octets. Nothing gets out of its field: no CR, LF or NUL, ever.
+
+Whatever cannot be written as exactly one command or one reply raises LocalProtocolError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mailproto._core import abnf
+from mailproto.errors import LocalProtocolError
+from mailproto.sasl import wire
+from mailproto.smtp.address import (
+    LOCAL_PART_LIMIT,
+    PATH_LIMIT,
+    Mailbox,
+    SpecialPath,
+    check_domain,
+    check_path,
+)
+from mailproto.smtp.commands import (
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    Command,
+    Data,
+    Ehlo,
+    Expn,
+    Helo,
+    Help,
+    Lhlo,
+    Mail,
+    Noop,
+    OtherCommand,
+    Parameter,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTLS,
+    Vrfy,
+)
+from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
+from mailproto.smtp.parse import VERBS, begins_with_enhanced_code
+from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
+from mailproto.smtp.states import NAMES
+
+__all__ = ["serialize_challenge", "serialize_command", "serialize_reply"]
+
+_MAILBOX: Final = re.compile(
+    f"{abnf.DOT_STRING.decode()}@{abnf.SUB_DOMAIN.decode()}(?:\\.{abnf.SUB_DOMAIN.decode()})*"
+)
+_TEXT: Final = re.compile(r"(?:[\x20-\x7e]|[^\x00-\x7f])*")
+_MECHANISM: Final = re.compile(r"[A-Z0-9_-]{1,20}")
+_VERB: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,63}")
+_KEYWORD: Final = re.compile(r"[A-Z0-9][A-Z0-9-]*")
+_VALUE: Final = re.compile(r"(?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+")
+_TO_XTEXT: Final = re.compile(rb"[^\x21-\x2a\x2c-\x3c\x3e-\x7e]")
+_REPLY_TEXT: Final = re.compile(r"[^\r\n\x00]*")
+_OWN_FIELDS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8", "AUTH"})
+
+
+def serialize_command(command: Command) -> bytes:
+    """The line of a command with its CRLF; ``Body`` and ``EndOfMessage`` are no lines."""
+    kind = type(command)
+    fixed = _FIXED.get(kind)
+    if fixed is not None:
+        return fixed
+    serializer = _SERIALIZERS.get(kind)
+    if serializer is None:
+        raise LocalProtocolError(f"{type(command).__name__} is not a command line")
+    try:
+        return serializer(command).encode() + b"\r\n"
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"{error.object!r} cannot be written as UTF-8") from None
+
+
+def serialize_reply(reply: Reply, *, enhanced: bool = True) -> bytes:
+    """All lines of a reply, preceded by its enhanced status code where ``enhanced`` says so."""
+    code, lines, status = reply.code, reply.lines, reply.enhanced
+    if not 200 <= code <= 599:
+        raise LocalProtocolError(f"{code} is not a reply code")
+    if not lines:
+        raise LocalProtocolError("a reply has at least one line")
+    prefix = ""
+    if enhanced:
+        if status is not None:
+            _check_status(code, status)
+            prefix = f"{status} "
+        elif any(begins_with_enhanced_code(code, line) for line in lines):
+            raise LocalProtocolError(f"enhanced status code inside the text of {reply!r}")
+    for line in lines:
+        if _REPLY_TEXT.fullmatch(line) is None:
+            raise LocalProtocolError(f"CR, LF or NUL in the text of a reply: {line!r}")
+    last = len(lines) - 1
+    text = "".join(
+        [f"{code}{' ' if n == last else '-'}{prefix}{line}\r\n" for n, line in enumerate(lines)]
+    )
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"{text!r} cannot be written as UTF-8") from None
+
+
+def serialize_challenge(challenge: Challenge) -> bytes:
+    """``334`` and base64."""
+    return b"334 " + wire.encode(challenge.data) + b"\r\n"
+
+
+def _check_status(code: int, status: EnhancedCode) -> None:
+    if status.status != code // 100 or status.status == 3:
+        raise LocalProtocolError(f"{status} does not go with {code}")
+    if not (0 <= status.subject <= 999 and 0 <= status.detail <= 999):
+        raise LocalProtocolError(f"{status} is not an enhanced status code")
+
+
+# --------------------------------------------------------------------------------- arguments
+
+
+def _path(path: Mailbox | SpecialPath) -> str:
+    text = str(path)
+    if isinstance(path, Mailbox) and not (
+        # The usual shape; check_path says what is wrong with any other.
+        _MAILBOX.fullmatch(text)
+        and len(path.local_part) <= LOCAL_PART_LIMIT
+        and len(text) + 2 <= PATH_LIMIT
+    ):
+        return check_path(path)
+    return text
+
+
+def _checked(text: str, what: str) -> str:
+    if _TEXT.fullmatch(text) is None:
+        raise LocalProtocolError(f"control character in {what}: {text!r}")
+    if text.strip(" ") != text:
+        raise LocalProtocolError(f"{what} begins or ends with a space: {text!r}")
+    return text
+
+
+def _parameters(parameters: tuple[Parameter, ...], of_the_other: Mapping[str, str]) -> str:
+    seen: set[str] = set()
+    text = ""
+    for parameter in parameters:
+        keyword, value = parameter.keyword, parameter.value
+        if _KEYWORD.fullmatch(keyword) is None:
+            raise LocalProtocolError(f"{keyword!r} is not a keyword in upper case")
+        if keyword in _OWN_FIELDS:
+            raise LocalProtocolError(f"{keyword} is a field of Mail, not a parameter")
+        if keyword in of_the_other:
+            raise LocalProtocolError(f"{keyword} belongs to the other of MAIL and RCPT")
+        if keyword in seen:
+            raise LocalProtocolError(f"{keyword} is given twice")
+        if value is not None and _VALUE.fullmatch(value) is None:
+            raise LocalProtocolError(f"{value!r} is not a value for {keyword}")
+        seen.add(keyword)
+        text += f" {keyword}" if value is None else f" {keyword}={value}"
+    return text
+
+
+def _xtext(text: str) -> str:
+    return _TO_XTEXT.sub(lambda match: b"+%02X" % match[0][0], text.encode()).decode()
+
+
+# ---------------------------------------------------------------------------------- commands
+
+
+def _mail(command: Mail) -> str:
+    text = f"MAIL FROM:<{_path(command.reverse_path)}>"
+    if text == "MAIL FROM:<Postmaster>":
+        raise LocalProtocolError("a reverse-path needs a domain")
+    if not (command.smtputf8 or text.isascii()):
+        raise LocalProtocolError(f"{command.reverse_path} is not ASCII and needs smtputf8")
+    if command.size is not None:
+        if not 0 <= command.size < 10**20:
+            raise LocalProtocolError(f"{command.size} is not a size")
+        text += f" SIZE={command.size}"
+    if command.body is not None:
+        text += f" BODY={command.body.value}"
+    if command.smtputf8:
+        text += " SMTPUTF8"
+    if command.auth is not None:
+        text += f" AUTH={_xtext(_path(command.auth)) or '<>'}"
+    if command.parameters:
+        text += _parameters(command.parameters, RCPT_PARAMETERS)
+    return text
+
+
+def _rcpt(command: Rcpt) -> str:
+    text = f"RCPT TO:<{_path(command.forward_path)}>"
+    if text == "RCPT TO:<>":
+        raise LocalProtocolError("a forward-path cannot be empty")
+    if command.parameters:
+        text += _parameters(command.parameters, MAIL_PARAMETERS)
+    return text
+
+
+def _auth(command: Auth) -> str:
+    if _MECHANISM.fullmatch(command.mechanism) is None:
+        raise LocalProtocolError(f"{command.mechanism!r} is not the name of a mechanism")
+    text = f"AUTH {command.mechanism}"
+    if command.initial_response is not None:
+        text += " " + wire.encode_initial_response(command.initial_response).decode()
+    return text
+
+
+def _hello(command: Ehlo | Helo | Lhlo) -> str:
+    return f"{NAMES[type(command)]} {check_domain(command.domain)}"
+
+
+def _response(command: AuthResponse) -> str:
+    return wire.encode(command.data).decode()
+
+
+def _noop(command: Noop) -> str:
+    return _with_text("NOOP", command.text)
+
+
+def _help(command: Help) -> str:
+    return _with_text("HELP", command.topic)
+
+
+def _with_text(verb: str, text: str) -> str:
+    return f"{verb} {_checked(text, 'the argument of ' + verb)}" if text else verb
+
+
+def _query(command: Vrfy | Expn) -> str:
+    verb, text, smtputf8 = NAMES[type(command)], command.text, command.smtputf8
+    if not text:
+        raise LocalProtocolError(f"{verb} needs an argument")
+    if not (smtputf8 or text.isascii()):
+        raise LocalProtocolError(f"{text!r} is not ASCII and needs smtputf8")
+    if text.upper().endswith(" SMTPUTF8") and not smtputf8:
+        raise LocalProtocolError("SMTPUTF8 at the end would be read as the parameter")
+    return _with_text(verb, text) + (" SMTPUTF8" if smtputf8 else "")
+
+
+def _other(command: OtherCommand) -> str:
+    if _VERB.fullmatch(command.verb) is None:
+        raise LocalProtocolError(f"{command.verb!r} is not a verb in upper case")
+    if command.verb in VERBS:
+        raise LocalProtocolError(f"{command.verb} has a class of its own")
+    return _with_text(command.verb, command.argument)
+
+
+_FIXED: Final[Mapping[type, bytes]] = {
+    StartTLS: b"STARTTLS\r\n",
+    AuthCancel: b"*\r\n",
+    Data: b"DATA\r\n",
+    Rset: b"RSET\r\n",
+    Quit: b"QUIT\r\n",
+}
+_SERIALIZERS: Final[Mapping[type, Callable[..., str]]] = {
+    Ehlo: _hello,
+    Helo: _hello,
+    Lhlo: _hello,
+    Auth: _auth,
+    AuthResponse: _response,
+    Mail: _mail,
+    Rcpt: _rcpt,
+    Noop: _noop,
+    Vrfy: _query,
+    Expn: _query,
+    Help: _help,
+    OtherCommand: _other,
+}

@@ -1,0 +1,444 @@
+"""The server's side of SMTP and LMTP: commands in, replies out, one at a time.
+
+Every event but ``Body`` waits for its answer and the machine pauses until it has it. What can have
+only one answer comes as ``Invalid`` or ``BadContent`` and is answered by ``accept()``, so that an
+application sees malformed input and decides nothing about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from attrs import evolve
+
+from mailproto._core.dot import BareNewlines
+from mailproto._core.limits import SMTPServerLimits
+from mailproto._core.machine import (
+    NEED_DATA,
+    PAUSED,
+    ConnectionClosed,
+    Machine,
+    Signal,
+    Trace,
+)
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.sasl import wire
+from mailproto.smtp.address import NULL_PATH, check_domain
+from mailproto.smtp.commands import (
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    BadContent,
+    Body,
+    ContentProblem,
+    Data,
+    EndOfMessage,
+    Expn,
+    Help,
+    Invalid,
+    Mail,
+    Noop,
+    OtherCommand,
+    Quit,
+    Rcpt,
+    Rset,
+    ServerEvent,
+    StartTLS,
+    Vrfy,
+)
+from mailproto.smtp.content import IncomingContent
+from mailproto.smtp.extensions import Capabilities, Extension
+from mailproto.smtp.parse import Malformed, parse_command
+from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
+from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
+from mailproto.smtp.serialize import serialize_challenge, serialize_reply
+from mailproto.smtp.states import NAMES, SUCCESS, State
+
+__all__ = ["Server"]
+
+_OK: Final[Mapping[type, Reply]] = {
+    Mail: Reply(250, "OK", EnhancedCode(2, 1, 0)),
+    Rcpt: Reply(250, "OK", EnhancedCode(2, 1, 5)),
+    Data: Reply(354, "End data with <CR><LF>.<CR><LF>"),
+    EndOfMessage: Reply(250, "OK", EnhancedCode(2, 0, 0)),
+    Rset: Reply(250, "OK", EnhancedCode(2, 0, 0)),
+    Noop: Reply(250, "OK", EnhancedCode(2, 0, 0)),
+    Vrfy: Reply(252, "Send some mail and see", EnhancedCode(2, 5, 0)),
+    Expn: Reply(502, "EXPN is not implemented", EnhancedCode(5, 5, 1)),
+    Help: Reply(214, "See RFC 5321", EnhancedCode(2, 0, 0)),
+    Quit: Reply(221, "Goodbye", EnhancedCode(2, 0, 0)),
+    StartTLS: Reply(220, "Go ahead", EnhancedCode(2, 0, 0)),
+    AuthCancel: Reply(501, "Authentication cancelled", EnhancedCode(5, 7, 0)),
+    OtherCommand: Reply(500, "Command not recognized", EnhancedCode(5, 5, 2)),
+}
+# How they go over the wire: without enhanced status codes, and with them.
+_OK_WIRE: Final = tuple(
+    {kind: serialize_reply(reply, enhanced=enhanced) for kind, reply in _OK.items()}
+    for enhanced in (False, True)
+)
+
+_SYNTAX_ERROR: Final = EnhancedCode(5, 5, 2)
+_NO_SERVICE: Final = EnhancedCode(4, 7, 0)
+
+
+class Server(Machine[ServerEvent, Reply | Challenge]):
+    """A server's end of one SMTP or LMTP connection.
+
+    ::
+
+        server = smtp.Server("mx.example.com")
+        server.accept()                       # S: 220 mx.example.com ESMTP
+        server.receive_data(...)
+        event = server.next_event()           # smtp.Ehlo(domain="client.example.org")
+        server.accept()                       # S: 250-mx.example.com ...
+        server.send(smtp.Reply(550, "No such user", smtp.EnhancedCode(5, 1, 1)))
+
+    ``mechanisms`` are the SASL mechanisms to offer; without TLS none is, unless
+    ``allow_insecure_auth``. ``require_auth`` has MAIL, VRFY and EXPN wait for authentication.
+    ``starttls`` offers STARTTLS. ``extensions`` are added to the reply to EHLO. With
+    ``trust_auth_parameter`` the AUTH= of MAIL is believed (RFC 4954 section 5); otherwise it is
+    yielded as ``NULL_PATH``. The constructor raises LocalProtocolError for what it cannot announce.
+    """
+
+    __slots__ = ("_content", "_due", "_in_hand", "_policy", "_session")
+
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        lmtp: bool = False,
+        tls: bool = False,
+        starttls: bool = False,
+        mechanisms: Sequence[str] = (),
+        require_auth: bool = False,
+        allow_insecure_auth: bool = False,
+        trust_auth_parameter: bool = False,
+        smtputf8: bool = True,
+        enhanced_codes: bool = True,
+        extensions: Iterable[Extension] = (),
+        bare_newlines: BareNewlines = BareNewlines.REJECT,
+        limits: SMTPServerLimits | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._policy = Policy(
+            check_domain(hostname),
+            lmtp,
+            starttls,
+            tuple(mechanisms),
+            require_auth,
+            allow_insecure_auth,
+            trust_auth_parameter,
+            smtputf8,
+            enhanced_codes,
+            tuple(extensions),
+            bare_newlines,
+            SMTPServerLimits() if limits is None else limits,
+        )
+        super().__init__(tls=tls, trace=trace)
+
+    def _begin(self) -> None:
+        self._session = Session(self._tls)
+        self._content: IncomingContent | None = None
+        self._in_hand: ServerEvent | None = None
+        # Replies that the end of the content still waits for.
+        self._due = 0
+
+    def start_tls(self) -> None:
+        """Go on as a fresh machine under TLS; the client begins anew with EHLO (RFC 3207)."""
+        super().start_tls()
+        if not self.failed:
+            self._session.state = State.START
+
+    # --- what can be asked
+
+    @property
+    def state(self) -> State:
+        """Where the session is."""
+        return self._session.state
+
+    @property
+    def closing(self) -> bool:
+        """Whether 221 or 421 was sent: send what is left and close; input is dropped."""
+        return self._session.state is State.CLOSED
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether AUTH was answered with 235."""
+        return self._session.authenticated
+
+    @property
+    def transaction(self) -> Mail | None:
+        """The MAIL of the current transaction, once it was accepted."""
+        return self._session.transaction
+
+    @property
+    def recipients(self) -> int:
+        """How many recipients of the current transaction were accepted."""
+        return self._session.recipients
+
+    @property
+    def replies_due(self) -> int:
+        """How many replies the event in hand waits for; more than one only in LMTP."""
+        if self._in_hand is None:
+            return int(self._session.state is State.GREETING)
+        return self._due or 1
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What is offered to this client now."""
+        return Capabilities(self._policy.hostname, self._policy.keywords(self._tls))
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """SASL mechanisms to offer, in upper case; may be set anew, for instance under TLS."""
+        return self._policy.mechanisms
+
+    @mechanisms.setter
+    def mechanisms(self, names: Sequence[str]) -> None:
+        self._policy.mechanisms = tuple(names)
+
+    @property
+    def timeout_hint(self) -> float:
+        """Seconds to wait for the client (RFC 5321 section 4.5.3.2.7)."""
+        return 300.0
+
+    @property
+    def waiting_for(self) -> str:
+        """What the conversation waits for, for messages about timeouts."""
+        if self._awaiting_tls:
+            return "the TLS handshake"
+        if self._in_hand is not None:
+            return f"the answer to {NAMES.get(type(self._in_hand), 'what cannot be accepted')}"
+        return _WAITING_FOR.get(self._session.state, "a command")
+
+    # --- from the client
+
+    def _advance(self) -> ServerEvent | ConnectionClosed | Signal:
+        if self._in_hand is not None:
+            return PAUSED
+        if self._content is not None:
+            return self._read_content(self._content)
+        session = self._session
+        state = session.state
+        if state is State.GREETING:
+            return PAUSED
+        if state is State.CLOSED:
+            self._input.clear()
+            return ConnectionClosed() if self._input.ended else NEED_DATA
+        limits = self._policy.limits
+        line = self._input.line(limits.authentication_line)
+        if line is None:
+            return self._at_end_of_input() if self._input.ended else NEED_DATA
+        if state is State.AUTHENTICATING:
+            event = self._read_response(line)
+        elif len(line) + 2 > limits.command_line and line[:5].upper() != b"AUTH ":
+            raise RemoteProtocolError(
+                f"line longer than {limits.command_line} octets, beginning with {line[:64]!r}",
+                _LINE_TOO_LONG,
+            )
+        else:
+            event = self._read_command(line)
+            if self._trace is not None:
+                self._trace("C", _shown(line, event))
+        self._in_hand = event
+        return event
+
+    def _at_end_of_input(self) -> ConnectionClosed:
+        if len(self._input):
+            raise RemoteProtocolError("the connection was closed inside a line")
+        if self._session.state is State.AUTHENTICATING:
+            raise RemoteProtocolError("the connection was closed inside an AUTH exchange")
+        return ConnectionClosed()
+
+    def _read_command(self, line: bytes) -> ServerEvent:
+        policy, session = self._policy, self._session
+        if session.errors > policy.limits.errors:
+            reply = Reply(421, "Too many errors", _NO_SERVICE)
+            return Invalid(_without_secret(line), reply.text, reply)
+        try:
+            command = parse_command(line, session.mail_parameters, session.rcpt_parameters)
+        except Malformed as error:
+            return Invalid(_without_secret(line), error.problem, error.reply)
+        refused = refusal(policy, session, command)
+        if refused is not None:
+            return Invalid(_without_secret(line), refused.text, refused, command)
+        if (
+            isinstance(command, Mail)
+            and command.auth is not None
+            and not (session.authenticated and policy.trust_auth_parameter)
+        ):
+            # Nobody is believed about who submitted a message (RFC 4954 section 5).
+            command = evolve(command, auth=NULL_PATH)
+        return command
+
+    def _read_response(self, line: bytes) -> ServerEvent:
+        if self._trace is not None:
+            self._trace("C", b"*" if line == b"*" else _HIDDEN)
+        response = wire.decode_response(line)
+        if response is wire.CANCEL:
+            return AuthCancel()
+        if isinstance(response, bytes):
+            return AuthResponse(response)
+        # The exchange is over, whatever is answered.
+        self._session.state = State.READY
+        self._session.failed_authentications += 1
+        reply = Reply(501, "The response is not base64", _SYNTAX_ERROR)
+        return Invalid(_HIDDEN, reply.text, reply)
+
+    def _read_content(
+        self, content: IncomingContent
+    ) -> Body | EndOfMessage | BadContent | ConnectionClosed | Signal:
+        if not content.ended:
+            data = content.read(self._input)
+            if data:
+                return Body(data)
+            if not content.ended:
+                if self._input.ended:
+                    raise RemoteProtocolError("the connection was closed inside the content")
+                return NEED_DATA
+        self._content = None
+        self._due = self._session.recipients if self._policy.lmtp else 1
+        if self._trace is not None:
+            self._trace("C", b"<%d octets of content>" % content.size)
+            self._trace("C", b".")
+        self._in_hand = event = self._verdict(content)
+        return event
+
+    def _verdict(self, content: IncomingContent) -> EndOfMessage | BadContent:
+        problem, offset = content.problem, content.offset
+        if problem is None:
+            return EndOfMessage(content.bare_newline)
+        if problem is ContentProblem.TOO_LARGE:
+            return BadContent(problem, offset, self._policy.too_large())
+        text = f"Bare CR or LF in the message at octet {offset}"
+        return BadContent(problem, offset, Reply(550, text, EnhancedCode(5, 6, 0)))
+
+    # --- to the client
+
+    def accept(self) -> None:
+        """Send the canonical answer to the greeting or to the event in hand.
+
+        Positive for what needs no decision, ``reply`` of ``Invalid`` and ``BadContent``, 500 for
+        ``OtherCommand``; in LMTP it answers for all recipients that are left. Raises
+        LocalProtocolError when nothing waits, and for AUTH, where there is none.
+        """
+        event = self._in_hand
+        kind = type(event)
+        if event is None or self._awaiting_tls or self.failed:
+            self.send(self._policy.greeting())
+        elif isinstance(event, Invalid | BadContent):
+            for _ in range(self._due or 1):
+                self.send(event.reply)
+        elif kind in HELLOS:
+            self._write(serialize_reply(self._policy.hello(event, self._tls), enhanced=False))
+            self._answered(250)
+        elif kind in _OK:
+            for _ in range(self._due or 1):
+                self._write(_OK_WIRE[self._policy.enhanced_codes][kind])
+                self._answered(_OK[kind].code)
+        else:
+            raise LocalProtocolError(f"{NAMES[kind]} needs a decision")
+
+    def send(self, item: Reply | Challenge) -> None:
+        """Answer the greeting or the event in hand; 421 may be sent at any time.
+
+        In LMTP the end of the content takes a reply for each accepted recipient, in order. After
+        a RemoteProtocolError one more 4yz or 5yz may be sent. Raises LocalProtocolError for a
+        reply that does not fit.
+        """
+        kind = type(self._in_hand)
+        if isinstance(item, Challenge):
+            if self.failed or (kind is not Auth and kind is not AuthResponse):
+                raise LocalProtocolError("no AUTH command waits for a challenge")
+            self._write(serialize_challenge(item))
+            self._answered(334)
+            return
+        self._check_fit(item.code)
+        greeting = self._in_hand is None and self._session.state is State.GREETING
+        enhanced = self._policy.enhanced_codes and not (greeting or kind in HELLOS)
+        self._write(serialize_reply(item, enhanced=enhanced))
+        self._answered(item.code)
+
+    def _check_fit(self, code: int) -> None:
+        """Raise LocalProtocolError unless a reply of this code can be sent now."""
+        state, kind = self._session.state, type(self._in_hand)
+        if state is State.CLOSED:
+            raise LocalProtocolError("the session is over")
+        if self.failed:
+            if code < 400:
+                raise LocalProtocolError(f"{code} cannot be sent after a failure")
+        elif self._awaiting_tls:
+            raise LocalProtocolError("nothing can be sent before the TLS handshake")
+        elif self._in_hand is None:
+            if state is not State.GREETING:
+                if code != 421:
+                    raise LocalProtocolError("nothing waits for a reply")
+            elif code < 400 and code != 220:
+                raise LocalProtocolError(f"{code} is not a greeting")
+        elif code < 400:
+            if kind in HELLOS:
+                raise LocalProtocolError(f"a positive answer to {NAMES[kind]} is accept()")
+            if code not in SUCCESS.get(kind, ()):
+                name = NAMES.get(kind, "what cannot be accepted")
+                raise LocalProtocolError(f"{code} does not answer {name}")
+
+    def _write(self, data: bytes) -> None:
+        self._output.write(data)
+        if self._trace is not None:
+            for line in data[:-2].split(b"\r\n"):
+                self._trace("S", line)
+
+    def _answered(self, code: int) -> None:
+        """Take note of a reply that was queued."""
+        session, event = self._session, self._in_hand
+        if self.failed or code == 421:
+            session.state = State.CLOSED
+            self._content = None
+        elif event is None:
+            session.state = State.START if code < 400 else State.REFUSED
+        else:
+            if code >= 500:
+                session.errors += 1
+            if self._due:
+                self._due -= 1
+                if self._due:
+                    return
+                session.answered(EndOfMessage(), code, self._policy)
+            elif not isinstance(event, Invalid | BadContent):
+                session.answered(event, code, self._policy)
+                if code == 354:
+                    policy = self._policy
+                    self._content = IncomingContent(policy.bare_newlines, policy.limits.content)
+                elif code == 220 and isinstance(event, StartTLS):
+                    self._await_tls()
+        self._due = 0
+        self._in_hand = None
+
+    def _hint_for(self, error: RemoteProtocolError, *, line_too_long: bool) -> Reply:
+        if line_too_long:
+            return _LINE_TOO_LONG
+        return Reply(421, "Closing the connection after a protocol error", _NO_SERVICE)
+
+
+_LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
+_HIDDEN: Final = b"<hidden>"
+_WAITING_FOR: Final[Mapping[State, str]] = {
+    State.GREETING: "the greeting",
+    State.CONTENT: "the content",
+    State.AUTHENTICATING: "a response of AUTH",
+    State.CLOSED: "the end of the connection",
+}
+
+
+def _without_secret(line: bytes) -> bytes:
+    """A command line as it may be kept."""
+    return b"AUTH " + _HIDDEN if line[:4].upper() == b"AUTH" else line
+
+
+def _shown(line: bytes, event: ServerEvent) -> bytes:
+    """A command line for the trace."""
+    if isinstance(event, Auth):
+        hidden = b"" if event.initial_response is None else b" " + _HIDDEN
+        return b"AUTH " + event.mechanism.encode() + hidden
+    return _without_secret(line)

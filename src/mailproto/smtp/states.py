@@ -1,0 +1,149 @@
+"""The states of a session and what is legal in each: one table for both machines.
+
+A server enforces it on what arrives, a client on what it is asked to send.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+from mailproto.smtp.commands import (
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    Body,
+    Command,
+    Data,
+    Ehlo,
+    EndOfMessage,
+    Expn,
+    Helo,
+    Help,
+    Lhlo,
+    Mail,
+    Noop,
+    OtherCommand,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTLS,
+    Vrfy,
+)
+
+__all__ = ["LEGAL", "MAY_BE_FOLLOWED", "NAMES", "PROJECTED", "SUCCESS", "State", "after"]
+
+
+class State(enum.Enum):
+    """Where a session is; the value completes the sentence "not allowed …"."""
+
+    GREETING = "before the greeting"
+    REFUSED = "after the greeting refused service"
+    START = "before EHLO"
+    READY = "outside a transaction"
+    ENVELOPE = "before a recipient was accepted"
+    RECIPIENTS = "inside a transaction"
+    CONTENT = "inside the content"
+    AUTHENTICATING = "inside an AUTH exchange"
+    CLOSED = "at the end of the session"
+
+
+_ANY: Final = frozenset({State.START, State.READY, State.ENVELOPE, State.RECIPIENTS})
+
+LEGAL: Final[Mapping[type[Command], frozenset[State]]] = {
+    Ehlo: _ANY,
+    Helo: _ANY,
+    Lhlo: _ANY,
+    StartTLS: frozenset({State.READY}),
+    Auth: frozenset({State.READY}),
+    AuthResponse: frozenset({State.AUTHENTICATING}),
+    AuthCancel: frozenset({State.AUTHENTICATING}),
+    Mail: frozenset({State.READY}),
+    Rcpt: frozenset({State.ENVELOPE, State.RECIPIENTS}),
+    Data: frozenset({State.RECIPIENTS}),
+    Body: frozenset({State.CONTENT}),
+    EndOfMessage: frozenset({State.CONTENT}),
+    Rset: _ANY,
+    Noop: _ANY,
+    Vrfy: _ANY,
+    Expn: _ANY,
+    Help: _ANY,
+    Quit: _ANY | {State.REFUSED},
+    OtherCommand: _ANY,
+}
+"""The states in which a command may be given (RFC 5321 section 4.1.4)."""
+
+SUCCESS: Final[Mapping[type, frozenset[int]]] = {
+    Ehlo: frozenset({250}),
+    Helo: frozenset({250}),
+    Lhlo: frozenset({250}),
+    StartTLS: frozenset({220}),
+    Auth: frozenset({235}),
+    AuthResponse: frozenset({235}),
+    AuthCancel: frozenset(),
+    Mail: frozenset({250}),
+    Rcpt: frozenset({250, 251}),
+    Data: frozenset({354}),
+    EndOfMessage: frozenset({250}),
+    Rset: frozenset({250}),
+    Noop: frozenset({250}),
+    Vrfy: frozenset({250, 251, 252}),
+    Expn: frozenset({250, 252}),
+    Help: frozenset({211, 214}),
+    Quit: frozenset({221}),
+    OtherCommand: frozenset(range(200, 300)),
+}
+"""The positive replies that a server may give (RFC 5321 section 4.3.2, RFC 4954, RFC 3207)."""
+
+MAY_BE_FOLLOWED: Final = frozenset({Mail, Rcpt, Rset, EndOfMessage})
+"""What need not be the last command of a pipelined group (RFC 2920 section 3.1)."""
+
+PROJECTED: Final[Mapping[type, State]] = {
+    Mail: State.ENVELOPE,
+    Rcpt: State.RECIPIENTS,
+    Rset: State.READY,
+    EndOfMessage: State.READY,
+}
+"""The state that a command of a group leads to, if it is accepted."""
+
+NAMES: Final[Mapping[type, str]] = {
+    **{kind: kind.__name__.upper() for kind in LEGAL},
+    Body: "content",
+    EndOfMessage: "the end of the content",
+    AuthResponse: "a response of AUTH",
+    AuthCancel: "the cancelling of AUTH",
+    OtherCommand: "the command",
+}
+"""What to call a command in messages."""
+
+_ON_SUCCESS: Final[Mapping[type[Command], State]] = {
+    Ehlo: State.READY,
+    Helo: State.READY,
+    Lhlo: State.READY,
+    Auth: State.READY,
+    AuthResponse: State.READY,
+    Mail: State.ENVELOPE,
+    Rcpt: State.RECIPIENTS,
+    Data: State.CONTENT,
+    EndOfMessage: State.READY,
+    Quit: State.CLOSED,
+}
+_ON_REFUSAL: Final[Mapping[type[Command], State]] = {
+    AuthResponse: State.READY,
+    AuthCancel: State.READY,
+    EndOfMessage: State.READY,
+}
+
+
+def after(state: State, command: type[Command], code: int) -> State:
+    """The state after ``command`` was answered with ``code``."""
+    if code == 421:
+        return State.CLOSED
+    if code >= 400:
+        return _ON_REFUSAL.get(command, state)
+    if command is Rset:
+        return state if state is State.START else State.READY
+    if 300 <= code < 400 and command is not Data:
+        return State.AUTHENTICATING
+    return _ON_SUCCESS.get(command, state)

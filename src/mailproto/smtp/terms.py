@@ -1,0 +1,121 @@
+"""What a client may ask of a server: only what it has offered, and nothing secret in clear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from attrs import define
+
+from mailproto.errors import LocalProtocolError
+from mailproto.smtp.address import Mailbox
+from mailproto.smtp.commands import (
+    Auth,
+    Command,
+    Ehlo,
+    Expn,
+    Helo,
+    Lhlo,
+    Mail,
+    Parameter,
+    Rcpt,
+    StartTLS,
+    Vrfy,
+)
+from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Capabilities
+from mailproto.smtp.states import NAMES
+
+__all__ = ["Terms"]
+
+
+@define
+class Terms:
+    """A client's configuration, and what the server has offered since it greeted."""
+
+    lmtp: bool
+    tls: bool
+    allow_insecure_auth: bool
+    capabilities: Capabilities | None = None
+    utf8: bool = False
+    """Whether the transaction was begun with SMTPUTF8."""
+
+    def offers(self, extension: str) -> bool:
+        """Whether the server has offered the extension."""
+        return self.capabilities is not None and extension in self.capabilities
+
+    def check(self, command: Command) -> None:
+        """Raise LocalProtocolError for what is not offered or would be said in clear."""
+        rule = _RULES.get(type(command))
+        if rule is not None:
+            rule(self, command)
+
+    def require(self, extension: str, what: str) -> None:
+        """Raise LocalProtocolError unless the server has offered the extension."""
+        if not self.offers(extension):
+            raise LocalProtocolError(f"{what} needs {extension}, which the server has not offered")
+
+
+def _hello(terms: Terms, command: Ehlo | Helo | Lhlo) -> None:
+    if isinstance(command, Lhlo) is not terms.lmtp:
+        name = NAMES[type(command)]
+        raise LocalProtocolError(f"{name} is not spoken in {'LMTP' if terms.lmtp else 'SMTP'}")
+
+
+def _starttls(terms: Terms, _: StartTLS) -> None:
+    if terms.tls:
+        raise LocalProtocolError("TLS is in use already")
+    terms.require("STARTTLS", "STARTTLS")
+
+
+def _auth(terms: Terms, command: Auth) -> None:
+    terms.require("AUTH", "AUTH")
+    if terms.capabilities is None or command.mechanism not in terms.capabilities.mechanisms:
+        raise LocalProtocolError(f"the server has not offered {command.mechanism}")
+    if not (terms.tls or terms.allow_insecure_auth):
+        raise LocalProtocolError("AUTH without TLS; allow_insecure_auth=True would permit it")
+
+
+def _mail(terms: Terms, command: Mail) -> None:
+    if command.size is not None:
+        terms.require("SIZE", "SIZE=")
+    if command.body is not None:
+        terms.require("8BITMIME", "BODY=")
+    if command.smtputf8:
+        terms.require("SMTPUTF8", "SMTPUTF8")
+    if command.auth is not None:
+        terms.require("AUTH", "AUTH=")
+    if command.parameters:
+        _parameters(terms, command.parameters, MAIL_PARAMETERS)
+
+
+def _rcpt(terms: Terms, command: Rcpt) -> None:
+    path = command.forward_path
+    if isinstance(path, Mailbox) and not (terms.utf8 or path.is_ascii):
+        raise LocalProtocolError(f"{path} is not ASCII and needs SMTPUTF8 of MAIL")
+    if command.parameters:
+        _parameters(terms, command.parameters, RCPT_PARAMETERS)
+
+
+def _parameters(terms: Terms, used: Iterable[Parameter], known: Mapping[str, str]) -> None:
+    for parameter in used:
+        # What no RFC here knows is the caller's business.
+        if parameter.keyword in known:
+            terms.require(known[parameter.keyword], parameter.keyword)
+
+
+def _query(terms: Terms, command: Vrfy | Expn) -> None:
+    if command.smtputf8:
+        terms.require("SMTPUTF8", "SMTPUTF8")
+
+
+_RULES: Final[Mapping[type, Callable[..., None]]] = {
+    Ehlo: _hello,
+    Helo: _hello,
+    Lhlo: _hello,
+    StartTLS: _starttls,
+    Auth: _auth,
+    Mail: _mail,
+    Rcpt: _rcpt,
+    Vrfy: _query,
+    Expn: _query,
+}

@@ -42,6 +42,10 @@ class Outbox:
         """Open the oldest wait point."""
         self._ready += self._behind.popleft()
 
+    def abandon(self) -> None:
+        """Forget what waits behind the wait points, and the wait points."""
+        self._behind.clear()
+
     def take(self) -> bytes:
         """Everything that may be sent now; it is the caller's from here on."""
         if not self._ready:

@@ -44,7 +44,7 @@ from mailproto.imap.value import Value
 from mailproto.imap.wire.cursor import ASTRING, QUOTED, Cursor, unquote
 from mailproto.imap.wire.frames import Frame
 
-__all__ = ["Parsed", "is_status", "parse_response"]
+__all__ = ["Parsed", "is_fetch", "is_status", "parse_response"]
 
 Parsed: TypeAlias = Condition | Completion | Continuation | UntaggedData
 
@@ -97,6 +97,11 @@ def parse_response(
     return _general(cursor, text, usual=usual), cursor.quirks
 
 
+def is_fetch(first_line: bytes) -> re.Match[bytes] | None:
+    """Whether a line begins a FETCH response; group 1 is the number, the match ends at "("."""
+    return _FETCH.match(first_line)
+
+
 def is_status(first_line: bytes) -> re.Match[bytes] | None:
     """Whether a line is a status response or continuation; the match ends before ``resp-text``."""
     return _STATUS.match(first_line) or _TAGGED.match(first_line) or _PLUS.match(first_line)
@@ -126,10 +131,9 @@ def _general(cursor: Cursor, text: bytes, *, usual: bool) -> Parsed:
 
 
 def _ended(value: UntaggedData, cursor: Cursor) -> UntaggedData:
-    if not cursor.at_end:
-        if not cursor.take(b" ") or not cursor.at_end:
-            raise cursor.fail("the end of the line")
+    if cursor.take(b" "):
         cursor.quirks.append(Quirk.TRAILING_SPACE)
+    cursor.end()
     return value
 
 

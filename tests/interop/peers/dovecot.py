@@ -6,6 +6,9 @@ never read. Users alice, bob and carol have the password "secret"; the mail doma
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +53,8 @@ class Dovecot:
     sasl: int
     ca: Path = field(kw_only=True)
     directory: Path = field(kw_only=True)
+    token: str = field(kw_only=True, repr=False)
+    """A bearer token of alice for OAUTHBEARER and XOAUTH2."""
     host: str = field(default=HOST, kw_only=True)
 
     def log(self) -> str:
@@ -91,8 +96,13 @@ ssl = yes
 ssl_cert = <{certificate.cert}
 ssl_key = <{certificate.key}
 disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2
 auth_failure_delay = 0
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {directory}/oauth2.conf
+}}
 passdb {{
   driver = passwd-file
   args = username_format=%n {directory}/users
@@ -179,6 +189,29 @@ service auth {{
 """
 
 
+def _bearer_token(directory: Path, user: str) -> str:
+    """A JSON Web Token (RFC 7519) of ``user``, with what lets Dovecot check it by itself."""
+    key = b"the key of the tests"
+    keys = directory / "keys" / "default" / "HS256"
+    keys.mkdir(parents=True)
+    (keys / "default").write_bytes(base64.b64encode(key))
+    (directory / "oauth2.conf").write_text(
+        "introspection_mode = local\n"
+        f"local_validation_key_dict = fs:posix:prefix={directory}/keys/\n"
+        "username_attribute = sub\n"
+    )
+
+    def encoded(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    claims = {"sub": user, "iat": 0, "exp": 2**32}
+    parts = [
+        encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, claims)
+    ]
+    signature = hmac.digest(key, ".".join(parts).encode(), "sha256")
+    return ".".join([*parts, encoded(signature)])
+
+
 @contextmanager
 def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterator[Dovecot]:
     """Start Dovecot, wait for its greeting, stop it at the end.
@@ -201,6 +234,7 @@ def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterat
         (directory / "users").write_text(
             "".join(f"{u}:{{PLAIN}}{PASSWORD}::::{directory}/home/{u}::\n" for u in USERS)
         )
+        token = _bearer_token(directory, USERS[0])
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         configuration = directory / "dovecot.conf"
         configuration.write_text(_configuration(directory, ports, certificate, worker, relay_port))
@@ -212,6 +246,8 @@ def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterat
         try:
             daemon.wait_for_greeting(ports["imap"], b"* OK", [directory / "dovecot.log"])
             daemon.wait_for_greeting(ports["lmtp"], b"220 ", [directory / "dovecot.log"])
-            yield Dovecot(*ports.values(), ca=Path(certificate.cert), directory=directory)
+            yield Dovecot(
+                *ports.values(), ca=Path(certificate.cert), directory=directory, token=token
+            )
         finally:
             daemon.stop()

@@ -173,6 +173,24 @@ class Client(Machine[ClientEvent, Command]):
         return self._recipients
 
     @property
+    def allow_insecure_auth(self) -> bool:
+        """Whether AUTH is allowed without TLS."""
+        return self._allow_insecure_auth
+
+    @property
+    def lmtp(self) -> bool:
+        """Whether LMTP is spoken."""
+        return self._lmtp
+
+    def offers(self, extension: str) -> bool:
+        """Whether the server has offered the extension of this keyword, in upper case."""
+        return self._terms.offers(extension)
+
+    def check_content(self, data: bytes) -> None:
+        """Raise LocalProtocolError if ``data`` could not be sent as the whole content."""
+        OutgoingContent(self._bare_newlines, self._long_lines).check(data)
+
+    @property
     def timeout_hint(self) -> float:
         """Seconds to wait for the server (RFC 5321 section 4.5.3.2)."""
         if self._pending:

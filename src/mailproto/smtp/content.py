@@ -92,19 +92,20 @@ class OutgoingContent:
                 data = _NEWLINE.sub(b"\r\n", data)
         else:
             self._check_newlines(data)
-        if self._long_lines:
-            line = 0
-        else:
-            line = open_line(data, self._line, LINE_LIMIT)
-            if line < 0:
-                raise LocalProtocolError(
-                    f"a line of more than {LINE_LIMIT} octets in the content after octet "
-                    f"{self.size}"
-                )
-        self._line = line
+        if not self._long_lines:
+            self._line = self._check_lines(data)
         self._waiting_cr = waiting_cr
         self.size += len(data)
         return self._stuffer.feed(data)
+
+    def check(self, data: bytes) -> None:
+        """Raise LocalProtocolError if ``data`` cannot be the whole content."""
+        if not self._repair:
+            self._check_newlines(data)
+            if data.endswith(b"\r"):
+                raise LocalProtocolError("the content ends in a bare CR")
+        if not self._long_lines:
+            self._check_lines(data)
 
     def finish(self) -> bytes:
         """The terminator. Raises LocalProtocolError where a CR is left alone at the end."""
@@ -112,6 +113,15 @@ class OutgoingContent:
             raise LocalProtocolError("the content ends in a bare CR")
         rest = self._stuffer.feed(b"\r\n") if self._waiting_cr else b""
         return rest + self._stuffer.finish()
+
+    def _check_lines(self, data: bytes) -> int:
+        """Octets of the line that is not yet complete."""
+        line = open_line(data, self._line, LINE_LIMIT)
+        if line < 0:
+            raise LocalProtocolError(
+                f"the content after octet {self.size} has a line of more than {LINE_LIMIT} octets"
+            )
+        return line
 
     def _check_newlines(self, data: bytes) -> None:
         if self._stuffer.after_cr:

@@ -1,0 +1,443 @@
+"""The client's conversations of SMTP and LMTP, as flows over a ``smtp.Client``.
+
+Commands that a program sends one by one return their reply as data. What a session cannot go on
+without raises: the greeting, EHLO, STARTTLS, AUTH.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from email.message import Message
+from itertools import islice
+from typing import Final, TypeAlias
+
+from mailproto import sasl
+from mailproto.errors import (
+    AuthenticationFailed,
+    CommandFailed,
+    ConnectionLost,
+    MailError,
+    RemoteProtocolError,
+    SecurityError,
+    TransportError,
+)
+from mailproto.flows.effects import Flow, deadline, read, start_tls, write
+from mailproto.flows.smtp_message import flatten, recipients_of, sender_of
+from mailproto.flows.smtp_result import DeliveryUnknown, RecipientResult, SendResult
+from mailproto.smtp import (
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    Body,
+    BodyType,
+    Capabilities,
+    Challenge,
+    Client,
+    Command,
+    ConnectionClosed,
+    Data,
+    Ehlo,
+    EndOfMessage,
+    Expn,
+    ForwardPath,
+    Helo,
+    Help,
+    Lhlo,
+    Mail,
+    Mailbox,
+    Noop,
+    Parameter,
+    Quit,
+    Rcpt,
+    Reply,
+    ReversePath,
+    Rset,
+    SpecialPath,
+    StartTLS,
+    State,
+    Vrfy,
+)
+from mailproto.smtp.states import NAMES
+
+__all__ = ["Content", "Session"]
+
+Content: TypeAlias = bytes | Iterable[bytes] | Message
+"""A message: its octets whole or in pieces, with CRLF, or an ``email.message.EmailMessage``."""
+
+_PIECE: Final = 256 * 1024
+# RCPT commands in one write: a server that answers at once cannot fill the buffers both ways.
+_GROUP: Final = 100
+# An initial response of AUTH that keeps its line under 12,288 octets (RFC 4954 section 4).
+_ROOM: Final = 9000
+
+
+class Session:
+    """A client's conversations with one server; every method is a flow.
+
+    ``domain`` is how the client names itself in EHLO. ``timeout`` replaces the RFC's time for
+    every phase; a phase is the wait for one reply, or the sending of one piece of content.
+    """
+
+    def __init__(
+        self, machine: Client, domain: str = "localhost", *, timeout: float | None = None
+    ) -> None:
+        self.machine = machine
+        self._domain = domain
+        self._timeout = timeout
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the server has offered."""
+        return self.machine.capabilities
+
+    # --- beginning and end
+
+    def begin(self, *, starttls: bool = False) -> Flow[Reply]:
+        """Await the greeting, say EHLO, upgrade to TLS if asked to; the greeting.
+
+        Raises CommandFailed when the server refuses, SecurityError when TLS is not to be had.
+        """
+        greeting = _expect("the greeting", (yield from self._reply()))
+        yield from self.hello()
+        if starttls:
+            yield from self.starttls()
+        return greeting
+
+    def hello(self) -> Flow[Capabilities]:
+        """Say EHLO, or HELO where that is refused, or LHLO. Raises CommandFailed."""
+        if self.machine.lmtp:
+            _expect("LHLO", (yield from self.call(Lhlo(self._domain))))
+        else:
+            reply = yield from self.call(Ehlo(self._domain))
+            if reply.permanent:
+                reply = yield from self.call(Helo(self._domain))
+            _expect("EHLO", reply)
+        assert self.machine.capabilities is not None
+        return self.machine.capabilities
+
+    def starttls(self) -> Flow[None]:
+        """Upgrade to TLS and say EHLO again. Raises SecurityError when the server will not."""
+        if not self.machine.offers("STARTTLS"):
+            raise SecurityError("the server does not offer STARTTLS")
+        reply = yield from self.call(StartTLS())
+        if not reply.positive:
+            raise SecurityError(f"the server refused STARTTLS: {reply}")
+        # Octets behind the reply are found here: they were never under TLS.
+        self.machine.next_event()
+        yield from self._arm()
+        yield from start_tls()
+        self.machine.start_tls()
+        yield from self.hello()
+
+    def authenticate(
+        self,
+        credentials: sasl.Credentials,
+        *,
+        floor: sasl.Strength = sasl.Strength.ANONYMOUS,
+        channel_binding: sasl.ChannelBinding | None = None,
+        mechanisms: Sequence[sasl.Mechanism] = sasl.MECHANISMS,
+    ) -> Flow[Reply]:
+        """Log in by the strongest mechanism that both sides have; the server's 235.
+
+        Raises SecurityError when no mechanism is acceptable, AuthenticationFailed when the
+        server refuses, SASLError when its part of the exchange is wrong.
+        """
+        offered = self.machine.capabilities.mechanisms if self.machine.capabilities else ()
+        exchange = sasl.choose(
+            offered,
+            credentials,
+            tls=self.machine.tls,
+            floor=floor,
+            allow_insecure_auth=self.machine.allow_insecure_auth,
+            channel_binding=channel_binding,
+            mechanisms=mechanisms,
+        )
+        self.machine.send(Auth(exchange.name, exchange.start(_ROOM)))
+        event = yield from self._event()
+        while isinstance(event, Challenge):
+            try:
+                response = exchange.respond(event.data)
+            except sasl.SASLError:
+                yield from self.call(AuthCancel())
+                raise
+            self.machine.send(AuthResponse(response))
+            event = yield from self._event()
+        if self.machine.state is State.AUTHENTICATING:
+            yield from self.call(AuthCancel())
+            raise sasl.SASLError("the server's challenge is not base64")
+        if not event.positive:
+            raise AuthenticationFailed(
+                "AUTH", str(event), code=str(event.code), temporary=event.temporary
+            )
+        exchange.succeed()
+        return event
+
+    def quit(self) -> Flow[None]:
+        """Say goodbye, as far as the connection still allows it."""
+        machine = self.machine
+        if machine.failed or machine.closing or machine.state is State.CONTENT:
+            return
+        try:
+            yield from self.call(Quit())
+        except (MailError, ConnectionError):
+            # The server may have gone already, and nothing depends on its answer.
+            return
+
+    # --- single commands
+
+    def call(self, command: Command) -> Flow[Reply]:
+        """The reply to any one command, as data."""
+        self.machine.send(command)
+        return (yield from self._reply())
+
+    def verify(self, text: str) -> Flow[Reply]:
+        """VRFY: is this a user or mailbox?"""
+        return (yield from self.call(Vrfy(text, not text.isascii())))
+
+    def expand(self, text: str) -> Flow[Reply]:
+        """EXPN: who is on this list?"""
+        return (yield from self.call(Expn(text, not text.isascii())))
+
+    def help(self, topic: str = "") -> Flow[Reply]:
+        """HELP: what the server says about itself."""
+        return (yield from self.call(Help(topic)))
+
+    def noop(self) -> Flow[Reply]:
+        """NOOP: is the server there?"""
+        return (yield from self.call(Noop()))
+
+    def reset(self) -> Flow[Reply]:
+        """RSET: end any transaction."""
+        return (yield from self.call(Rset()))
+
+    # --- sending
+
+    def send(
+        self,
+        content: Content,
+        reverse_path: ReversePath | str | None = None,
+        forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
+        *,
+        size: int | None = None,
+        parameters: tuple[Parameter, ...] = (),
+    ) -> Flow[SendResult]:
+        """Send one message; what became of it for each recipient is data.
+
+        Without paths they are those of the header of a ``Message``: Sender or From, and To, Cc
+        and Bcc. ``size`` is the number of octets of content in pieces. ``parameters`` go with
+        MAIL; a recipient with parameters is given as ``Rcpt``.
+
+        Raises LocalProtocolError, before anything is sent, for what cannot be sent, and
+        DeliveryUnknown when the connection ends after the content was sent and before it was
+        answered.
+        """
+        sender, recipients = _envelope(content, reverse_path, forward_paths)
+        smtputf8 = not all(
+            path.is_ascii
+            for path in (sender, *(r.forward_path for r in recipients))
+            if isinstance(path, Mailbox)
+        )
+        offers_8bit = self.machine.offers("8BITMIME")
+        if isinstance(content, Message):
+            content = flatten(content, utf8=smtputf8, eight_bit=offers_8bit)
+        if isinstance(content, bytes):
+            self.machine.check_content(content)
+            size = len(content)
+            eight_bit = not content.isascii()
+        else:
+            eight_bit = offers_8bit
+        mail = Mail(
+            sender,
+            size if self.machine.offers("SIZE") else None,
+            BodyType.EIGHT_BIT_MIME if eight_bit and offers_8bit else None,
+            smtputf8,
+            None,
+            parameters,
+        )
+        replies, data = yield from self._begin_transaction(mail, recipients)
+        accepted = [number for number, reply in enumerate(replies) if reply.positive]
+        if not data.positive:
+            # Each recipient that was accepted fails with DATA, the others for their own reason.
+            results = [reply if not reply.positive else data for reply in replies]
+            if self.machine.state is not State.READY and not self.machine.closing:
+                yield from self.reset()
+            return _result(recipients, results, None)
+        spread = _spread_lmtp if self.machine.lmtp else _spread
+        finals = yield from self._send_content(
+            _pieces(content) if accepted else (),
+            lambda known: _result(recipients, spread(replies, accepted, known), None),
+        )
+        final = finals[-1] if accepted else None
+        return _result(recipients, spread(replies, accepted, finals), final)
+
+    def _begin_transaction(
+        self, mail: Mail, recipients: Sequence[Rcpt]
+    ) -> Flow[tuple[list[Reply], Reply]]:
+        """The replies to RCPT, or that to MAIL for each, and the reply to DATA."""
+        machine = self.machine
+        machine.send(mail)
+        if not machine.offers("PIPELINING"):
+            answer = yield from self._reply()
+            if not answer.positive:
+                return [answer] * len(recipients), answer
+            replies: list[Reply] = []
+            for recipient in recipients:
+                replies.append((yield from self.call(recipient)))
+                if machine.closing:
+                    break
+            refused = next((reply for reply in reversed(replies) if not reply.positive), None)
+            if machine.closing:
+                replies += [replies[-1]] * (len(recipients) - len(replies))
+            if refused is not None and (machine.closing or not machine.recipients):
+                return replies, refused
+            return replies, (yield from self.call(Data()))
+        return (yield from self._begin_pipelined(recipients))
+
+    def _begin_pipelined(self, recipients: Sequence[Rcpt]) -> Flow[tuple[list[Reply], Reply]]:
+        machine = self.machine
+        mail: Reply | None = None
+        replies: list[Reply] = []
+        waiting = iter(recipients)
+        sent = 0
+        while sent < len(recipients):
+            for recipient in islice(waiting, _GROUP):
+                machine.send(recipient)
+                sent += 1
+            if sent == len(recipients):
+                machine.send(Data())
+            if mail is None:
+                mail = yield from self._reply()
+            while len(replies) < sent and not machine.closing:
+                replies.append((yield from self._reply()))
+            if machine.closing:
+                last = replies[-1] if replies else mail
+                return replies + [last] * (len(recipients) - len(replies)), last
+            if not mail.positive and sent < len(recipients):
+                return [mail] * len(recipients), mail
+        data = yield from self._reply()
+        assert mail is not None
+        return (replies if mail.positive else [mail] * len(recipients)), data
+
+    def _send_content(
+        self, pieces: Iterable[bytes], result: Callable[[list[Reply]], SendResult]
+    ) -> Flow[list[Reply]]:
+        """Send the content and its end; the replies, in LMTP one for each accepted recipient."""
+        machine = self.machine
+        expected = machine.recipients if machine.lmtp else 1
+        for piece in pieces:
+            if waiting := machine.data_to_send():
+                yield from self._arm()
+                yield from write(waiting)
+            machine.send(Body(piece))
+        machine.send(EndOfMessage())
+        replies: list[Reply] = []
+        try:
+            while len(replies) < expected and not machine.closing:
+                replies.append((yield from self._reply()))
+        except (TransportError, RemoteProtocolError) as error:
+            # From the first octet of the terminator on, the server may have it all.
+            message = f"no reply to the content: {error}"
+            raise DeliveryUnknown(message, result(replies)) from error
+        return replies + replies[-1:] * (expected - len(replies))
+
+    # --- waiting
+
+    def _arm(self) -> Flow[None]:
+        yield from deadline(self._timeout or self.machine.timeout_hint)
+
+    def _reply(self) -> Flow[Reply]:
+        event = yield from self._event()
+        if isinstance(event, Challenge):
+            name = NAMES[type(self.machine.answered)]
+            raise RemoteProtocolError(f"a challenge does not answer {name}")
+        return event
+
+    def _event(self) -> Flow[Reply | Challenge]:
+        """Send what waits, and read until something answers it, within the time of its phase."""
+        machine = self.machine
+        yield from self._arm()
+        yield from write(machine.data_to_send())
+        ended = False
+        while True:
+            try:
+                event = machine.next_event()
+            except RemoteProtocolError as error:
+                if ended:
+                    raise ConnectionLost(str(error)) from None
+                raise
+            if isinstance(event, Reply | Challenge):
+                return event
+            if isinstance(event, ConnectionClosed):
+                raise ConnectionLost("the server closed the connection")
+            data = yield from read()
+            ended = not data
+            machine.receive_data(data or b"")
+
+
+def _expect(command: str, reply: Reply) -> Reply:
+    if not reply.positive:
+        raise CommandFailed(command, str(reply), code=str(reply.code), temporary=reply.temporary)
+    return reply
+
+
+def _envelope(
+    content: Content,
+    reverse_path: ReversePath | str | None,
+    forward_paths: Iterable[ForwardPath | Rcpt | str] | None,
+) -> tuple[ReversePath, list[Rcpt]]:
+    message = content if isinstance(content, Message) else None
+    if reverse_path is None:
+        if message is None:
+            raise ValueError("octets have no envelope: give the reverse-path")
+        reverse_path = sender_of(message)
+    if forward_paths is None:
+        if message is None:
+            raise ValueError("octets have no envelope: give the forward-paths")
+        forward_paths = recipients_of(message)
+    recipients = [_recipient(path) for path in forward_paths]
+    if not recipients:
+        raise ValueError("a message needs at least one recipient")
+    if isinstance(reverse_path, str):
+        reverse_path = Mailbox.parse(reverse_path) if reverse_path else SpecialPath.NULL
+    return reverse_path, recipients
+
+
+def _recipient(path: ForwardPath | Rcpt | str) -> Rcpt:
+    if isinstance(path, Rcpt):
+        return path
+    return Rcpt(Mailbox.parse(path) if isinstance(path, str) else path)
+
+
+def _pieces(content: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        for start in range(0, len(content), _PIECE):
+            yield content[start : start + _PIECE]
+    else:
+        yield from content
+
+
+def _spread(
+    replies: Sequence[Reply], accepted: Sequence[int], finals: Sequence[Reply]
+) -> list[Reply | None]:
+    """The deciding reply of every recipient: its refusal, or the one reply to the content."""
+    results: list[Reply | None] = list(replies)
+    for number in accepted:
+        results[number] = finals[0] if finals else None
+    return results
+
+
+def _spread_lmtp(
+    replies: Sequence[Reply], accepted: Sequence[int], finals: Sequence[Reply]
+) -> list[Reply | None]:
+    """The same where each accepted recipient has its own reply to the content."""
+    results: list[Reply | None] = list(replies)
+    for position, number in enumerate(accepted):
+        results[number] = finals[position] if position < len(finals) else None
+    return results
+
+
+def _result(
+    recipients: Sequence[Rcpt], replies: Sequence[Reply | None], final: Reply | None
+) -> SendResult:
+    pairs = zip(recipients, replies, strict=True)
+    return SendResult(tuple(RecipientResult(r.forward_path, reply) for r, reply in pairs), final)

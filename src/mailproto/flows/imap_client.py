@@ -1,0 +1,632 @@
+"""An IMAP client's conversations: one method for each thing a client does, each a flow.
+
+Every response goes somewhere: into the result of the method that asked, into ``mailbox``, and, if
+nobody asked, into ``updates``. A NO or BAD is a CommandFailed.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import attrs
+from typing_extensions import TypeVar
+
+from mailproto import imap, sasl
+from mailproto._core.frozen import frozen
+from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed
+from mailproto.errors import (
+    AuthenticationFailed,
+    CommandFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+    SecurityError,
+)
+from mailproto.flows.effects import Flow, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.imap_client_mailbox import Mailbox
+
+__all__ = ["Answer", "Mailbox", "Session"]
+
+E = TypeVar("E")
+
+_MOST_UPDATES: Final = 10_000
+_SLOWEST: Final = 4096
+"""Octets a second: a server that streams a literal more slowly runs into the deadline."""
+_TEMPORARY: Final = frozenset(("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA"))
+
+
+@frozen
+class Answer:
+    """What the server said to one command."""
+
+    completion: imap.Completion
+    """The tagged response; always OK."""
+    data: tuple[imap.ClientEvent, ...] = ()
+    """Every untagged response that came before it."""
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The responses of one class."""
+        return [event for event in self.data if isinstance(event, kind)]
+
+
+class Session:
+    """One session on one connection.
+
+    ::
+
+        session = Session(imap.Client(tls=True))
+        yield from session.greeting()
+        yield from session.sign_in("smith", "sesame")
+        mailbox = yield from session.select("INBOX")
+        for message in (yield from session.fetch("1:*", imap.FetchAtt.ENVELOPE)):
+            ...
+
+    ``timeout`` bounds the wait for each whole response in seconds (``None``: what the machine
+    suggests); big literals get more, in proportion to their size.
+    """
+
+    def __init__(self, machine: imap.Client, *, timeout: float | None = None) -> None:
+        self.machine = machine
+        self.mailbox: Mailbox | None = None
+        """The selected mailbox."""
+        self.updates: deque[imap.ClientEvent] = deque(maxlen=_MOST_UPDATES)
+        """What came unasked, oldest first: take what you use (``popleft``). The newest 10,000."""
+        self.bye: str | None = None
+        """What the server said when it closed the session."""
+        self._timeout = timeout
+        # Whether the time for the next event is yet to begin, and what a big literal adds to it.
+        self._renew = True
+        self._extra = 0.0
+
+    # -------------------------------------------------------------------------------- the loop
+
+    def _next(self, wakeup: Wakeup | None = None) -> Flow[imap.ClientEvent | None]:
+        """The next event; ``None`` if woken, or if the machine waits for the TLS handshake."""
+        while True:
+            event = self.machine.next_event()
+            if event is NEED_DATA:
+                yield from write(self.machine.data_to_send())
+                if self._renew:
+                    yield from deadline(self._seconds)
+                    self._renew = False
+                data = yield from read(wakeup)
+                if data is None:
+                    return None
+                self.machine.receive_data(data)
+            elif event is PAUSED:
+                yield from write(self.machine.data_to_send())
+                return None
+            elif isinstance(event, ConnectionClosed):
+                said = "" if self.bye is None else f", saying: {self.bye}"
+                raise ConnectionLost(f"the server has closed the connection{said}")
+            else:
+                self._note(event)
+                return event
+
+    def _note(self, event: imap.ClientEvent) -> None:
+        if isinstance(event, imap.LiteralChunk):
+            return  # its time began with the literal
+        self._renew = True
+        self._extra = event.size / _SLOWEST if isinstance(event, imap.LiteralStart) else 0.0
+        if isinstance(event, imap.Condition) and event.state is imap.BYE:
+            self.bye = event.text
+        if self.mailbox is not None:
+            self.mailbox.update(event)
+
+    @property
+    def _seconds(self) -> float:
+        """How long the next event may take."""
+        own = None if self.machine.idling else self._timeout
+        seconds = self.machine.timeout_hint if own is None else own
+        return seconds + self._extra
+
+    def _send(self, item: imap.ClientItem) -> Flow[None]:
+        self.machine.send(item)
+        self._extra = 0.0
+        yield from deadline(self._seconds)
+        yield from write(self.machine.data_to_send())
+        self._renew = False
+
+    def call(
+        self,
+        command: imap.Command,
+        on_event: Callable[[imap.ClientEvent], object] | None = None,
+        *,
+        on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
+    ) -> Flow[Answer]:
+        """Send ``command`` and wait for its completion.
+
+        Untagged responses are collected in the answer, or handed to ``on_event`` as they come.
+        Chunks of big literals go to ``on_chunk``; without it they are put together and into
+        their response. Raises CommandFailed for NO and BAD.
+        """
+        tag = self.machine.next_tag
+        yield from self._send(command)
+        return (yield from self._finish(tag, command, on_event, on_chunk))
+
+    def _finish(
+        self,
+        tag: str,
+        command: imap.Command,
+        on_event: Callable[[imap.ClientEvent], object] | None = None,
+        on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
+    ) -> Flow[Answer]:
+        data: list[imap.ClientEvent] = []
+        start: imap.LiteralStart | None = None
+        kept: list[list[bytes]] = []
+        while True:
+            event = yield from self._next()
+            if isinstance(event, imap.Completion) and event.tag == tag:
+                return self._judged(command, event, data)
+            if event is None:
+                continue
+            if isinstance(event, imap.LiteralStart):
+                start = event
+                kept.append([])
+                continue
+            if isinstance(event, imap.LiteralChunk):
+                if on_chunk is None:
+                    kept[-1].append(event.data)
+                elif start is not None:
+                    yield from call(on_chunk, start, event.data)
+                continue
+            if kept and on_chunk is None and isinstance(event, imap.FetchData):
+                event = _put_together(event, kept)
+            kept = []
+            if on_event is None:
+                data.append(event)
+            else:
+                yield from call(on_event, event)
+
+    def _judged(
+        self, command: imap.Command, completion: imap.Completion, data: list[imap.ClientEvent]
+    ) -> Answer:
+        if completion.state is imap.OK:
+            return Answer(completion, tuple(data))
+        self.updates += data
+        name = type(command).__name__.upper()
+        code = _name_of(completion.code)
+        failed = CommandFailed
+        if isinstance(command, (imap.Login, imap.Authenticate)):
+            failed = AuthenticationFailed
+        raise failed(name, completion.text, code=code, temporary=code in _TEMPORARY)
+
+    def _ask(self, command: imap.Command, kind: type[E]) -> Flow[tuple[E, ...]]:
+        """The responses of one class to a command; all others are updates."""
+        answer = yield from self.call(command)
+        return self._sort(answer, kind)
+
+    def _sort(self, answer: Answer, kind: type[E]) -> tuple[E, ...]:
+        wanted: list[E] = []
+        for event in answer.data:
+            if isinstance(event, kind):
+                wanted.append(event)
+            else:
+                self.updates.append(event)
+        return tuple(wanted)
+
+    def _do(self, command: imap.Command) -> Flow[imap.Completion]:
+        """Carry out a command that has no data of its own."""
+        answer = yield from self.call(command)
+        self.updates += answer.data
+        return answer.completion
+
+    # ------------------------------------------------------------------------------ the session
+
+    def greeting(self) -> Flow[imap.Condition]:
+        """Wait for the greeting. Raises CommandFailed if the server says BYE."""
+        event = yield from self._next()
+        # The machine lets nothing else be first.
+        assert isinstance(event, imap.Condition)
+        if event.state is imap.BYE:
+            raise CommandFailed("the connection", event.text, code=_name_of(event.code))
+        return event
+
+    def capabilities(self) -> Flow[imap.Capabilities]:
+        """What the server can; asked only if it has not said so by itself."""
+        known = self.machine.capabilities
+        if known is None:
+            yield from self._do_capability()
+            known = self.machine.capabilities
+        return imap.Capabilities() if known is None else known
+
+    def _do_capability(self) -> Flow[None]:
+        yield from self._ask(imap.Capability(), imap.CapabilityData)
+
+    def starttls(self) -> Flow[None]:
+        """Go over to TLS. Raises SecurityError if the server does not do it; nothing was told."""
+        if self.machine.state is not imap.State.NOT_AUTHENTICATED:
+            raise SecurityError("STARTTLS is impossible: the server has begun a session in clear")
+        if "STARTTLS" not in (yield from self.capabilities()):
+            raise SecurityError("the server does not offer STARTTLS")
+        try:
+            yield from self._do(imap.StartTLS())
+        except CommandFailed as error:
+            raise SecurityError(f"the server refuses STARTTLS: {error.answer}") from error
+        # Plaintext behind the OK is refused here, before the handshake.
+        yield from self._next()
+        yield from deadline(self._seconds)
+        yield from start_tls()
+        self.machine.start_tls()
+        self.updates.clear()
+
+    def login(self, user: str | bytes, password: str | bytes) -> Flow[None]:
+        """LOGIN. Raises AuthenticationFailed; LocalProtocolError without TLS."""
+        yield from self._do(imap.Login(user, password))
+
+    def authenticate(
+        self, credentials: sasl.Credentials, *, allow_insecure_auth: bool = False
+    ) -> Flow[None]:
+        """AUTHENTICATE with the strongest mechanism both sides know.
+
+        Raises SecurityError if none is acceptable or the server fails to prove itself,
+        AuthenticationFailed if the server refuses.
+        """
+        offered = yield from self.capabilities()
+        exchange = sasl.choose(
+            offered.mechanisms,
+            credentials,
+            tls=self.machine.tls,
+            allow_insecure_auth=allow_insecure_auth,
+        )
+        yield from self._authenticate(exchange)
+
+    def _authenticate(self, exchange: sasl.ClientExchange) -> Flow[None]:
+        known = self.machine.capabilities
+        initial = exchange.start(None if known is not None and "SASL-IR" in known else 0)
+        command = imap.Authenticate(exchange.name, initial)
+        tag = self.machine.next_tag
+        yield from self._send(command)
+        trouble: sasl.SASLError | None = None
+        while True:
+            event = yield from self._next()
+            if isinstance(event, imap.Completion) and event.tag == tag:
+                break
+            response: bytes | None = None
+            if isinstance(event, imap.Challenge):
+                try:
+                    response = exchange.respond(event.data)
+                except sasl.SASLError as error:
+                    trouble = error
+            elif not (isinstance(event, imap.Unparsed) and event.octets[:1] == b"+"):
+                if event is not None:
+                    self.updates.append(event)
+                continue
+            yield from self._send(imap.AuthenticateResponse(response))
+        if trouble is not None:
+            raise SecurityError(f"{exchange.name}: {trouble}") from trouble
+        self._judged(command, event, [])
+        exchange.succeed()
+
+    def sign_in(self, user: str, password: str, *, allow_insecure_auth: bool = False) -> Flow[None]:
+        """Log in with a password: AUTHENTICATE if the server offers a way, else LOGIN."""
+        offered = yield from self.capabilities()
+        try:
+            exchange = sasl.choose(
+                offered.mechanisms,
+                sasl.PasswordCredentials(user, password),
+                tls=self.machine.tls,
+                allow_insecure_auth=allow_insecure_auth,
+            )
+        except SecurityError:
+            if "LOGINDISABLED" in offered or not (self.machine.tls or allow_insecure_auth):
+                raise
+            yield from self.login(user, password)
+        else:
+            yield from self._authenticate(exchange)
+
+    def enable(self, *capabilities: str) -> Flow[imap.Capabilities]:
+        """ENABLE; what was switched on by it."""
+        found = yield from self._ask(imap.Enable(capabilities), imap.EnabledData)
+        return imap.Capabilities([name for data in found for name in data.capabilities])
+
+    def id(self, parameters: Iterable[tuple[str, str | None]] = ()) -> Flow[dict[str, str | None]]:
+        """ID: tells who we are, and returns who the server says it is."""
+        found = yield from self._ask(imap.Id(parameters), imap.IdData)
+        return {
+            _text(name): None if value is None else _text(value)
+            for data in found
+            for name, value in data.parameters
+        }
+
+    def namespace(self) -> Flow[imap.NamespaceData]:
+        """NAMESPACE: where whose mailboxes are."""
+        found = yield from self._ask(imap.Namespace(), imap.NamespaceData)
+        return found[-1] if found else imap.NamespaceData()
+
+    def noop(self) -> Flow[tuple[imap.ClientEvent, ...]]:
+        """NOOP; what is new, instead of in ``updates``."""
+        answer = yield from self.call(imap.Noop())
+        return answer.data
+
+    def logout(self) -> Flow[None]:
+        """LOGOUT, and wait until the server has said goodbye."""
+        try:
+            yield from self._do(imap.Logout())
+        except ConnectionLost:
+            # BYE and the end without the tagged OK: the session is over all the same.
+            if self.bye is None:
+                raise
+
+    # ------------------------------------------------------------------------------- mailboxes
+
+    def select(
+        self, mailbox: imap.MailboxName | str | bytes, *, read_only: bool = False
+    ) -> Flow[Mailbox]:
+        """SELECT, or EXAMINE if ``read_only``."""
+        command = imap.Examine(mailbox) if read_only else imap.Select(mailbox)
+        # What comes from now on is about the new mailbox; if it cannot be opened there is none.
+        selected = self.mailbox = Mailbox(command.mailbox)
+        try:
+            yield from self._do(command)
+        except CommandFailed:
+            self.mailbox = None
+            raise
+        selected.read_only = self.machine.read_only
+        return selected
+
+    def close(self) -> Flow[None]:
+        r"""CLOSE: deselect and remove ``\\Deleted`` messages."""
+        yield from self._do(imap.Close())
+        self.mailbox = None
+
+    def unselect(self) -> Flow[None]:
+        """UNSELECT: deselect and remove nothing."""
+        yield from self._do(imap.Unselect())
+        self.mailbox = None
+
+    def check(self) -> Flow[None]:
+        """CHECK."""
+        yield from self._do(imap.Check())
+
+    def list(
+        self,
+        reference: imap.MailboxName | str | bytes = "",
+        pattern: imap.MailboxName | str | bytes = "*",
+    ) -> Flow[tuple[imap.ListData, ...]]:
+        """LIST: the mailboxes whose names match, by default all."""
+        return (yield from self._ask(imap.List(reference, pattern), imap.ListData))
+
+    def lsub(
+        self,
+        reference: imap.MailboxName | str | bytes = "",
+        pattern: imap.MailboxName | str | bytes = "*",
+    ) -> Flow[tuple[imap.LsubData, ...]]:
+        """LSUB: as ``list``, of the subscribed names."""
+        return (yield from self._ask(imap.Lsub(reference, pattern), imap.LsubData))
+
+    def status(
+        self,
+        mailbox: imap.MailboxName | str | bytes,
+        items: imap.StatusItem | Iterable[imap.StatusItem] = tuple(imap.StatusItem),
+    ) -> Flow[imap.StatusData]:
+        """STATUS of a mailbox that is not selected, by default all of it."""
+        command = imap.Status(mailbox, items)
+        found = yield from self._ask(command, imap.StatusData)
+        if not found:
+            raise CommandFailed("STATUS", "the server said OK but told nothing")
+        return found[-1]
+
+    def create(self, mailbox: imap.MailboxName | str | bytes) -> Flow[None]:
+        """CREATE."""
+        yield from self._do(imap.Create(mailbox))
+
+    def delete(self, mailbox: imap.MailboxName | str | bytes) -> Flow[None]:
+        """DELETE: remove a mailbox and all in it."""
+        yield from self._do(imap.Delete(mailbox))
+
+    def rename(
+        self,
+        mailbox: imap.MailboxName | str | bytes,
+        new_name: imap.MailboxName | str | bytes,
+    ) -> Flow[None]:
+        """RENAME."""
+        yield from self._do(imap.Rename(mailbox, new_name))
+
+    def subscribe(self, mailbox: imap.MailboxName | str | bytes) -> Flow[None]:
+        """SUBSCRIBE."""
+        yield from self._do(imap.Subscribe(mailbox))
+
+    def unsubscribe(self, mailbox: imap.MailboxName | str | bytes) -> Flow[None]:
+        """UNSUBSCRIBE."""
+        yield from self._do(imap.Unsubscribe(mailbox))
+
+    def append(
+        self,
+        mailbox: imap.MailboxName | str | bytes,
+        message: bytes | Iterable[bytes],
+        *,
+        size: int | None = None,
+        flags: str | Iterable[str] = (),
+        internal_date: datetime.datetime | None = None,
+    ) -> Flow[imap.AppendUid | None]:
+        """APPEND a message: octets, or pieces of it that have ``size`` octets together.
+
+        Returns where it went if the server tells (UIDPLUS). Raises LocalProtocolError if the
+        pieces do not have that size; the connection is of no use then.
+        """
+        if isinstance(message, bytes):
+            command = imap.Append(mailbox, message, flags, internal_date)
+            answer = yield from self.call(command)
+            self.updates += answer.data
+            return _append_uid(answer)
+        if size is None:
+            raise LocalProtocolError("a message in pieces needs its size")
+        if not size:
+            return (yield from self.append(mailbox, b"", flags=flags, internal_date=internal_date))
+        command = imap.Append(mailbox, imap.Streamed(size), flags, internal_date)
+        tag = self.machine.next_tag
+        yield from self._send(command)
+        while not self.machine.can_stream:
+            event = yield from self._next()
+            if isinstance(event, imap.Completion) and event.tag == tag:
+                return _append_uid(self._judged(command, event, []))
+            if event is not None and not isinstance(event, imap.Continuation):
+                self.updates.append(event)
+        sent = 0
+        for piece in message:
+            yield from self._send(imap.LiteralChunk(piece))
+            sent += len(piece)
+        if sent < size:
+            raise LocalProtocolError(f"the pieces have less than the {size} octets announced")
+        answer = yield from self._finish(tag, command)
+        self.updates += answer.data
+        return _append_uid(answer)
+
+    # -------------------------------------------------------------------------------- messages
+
+    def fetch(
+        self,
+        messages: imap.SequenceSet | str | int | Iterable[int],
+        items: imap.FetchItem | imap.FetchMacro | Iterable[imap.FetchItem],
+        *,
+        uid: bool = False,
+        on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
+    ) -> Flow[tuple[imap.FetchData, ...]]:
+        """FETCH; changes of flags that came meanwhile are among the responses.
+
+        With ``on_chunk`` literals over the machine's threshold are handed over piece by piece,
+        and have ``Streamed(size)`` for octets in the response.
+        """
+        answer = yield from self.call(imap.Fetch(messages, items, uid), on_chunk=on_chunk)
+        return self._sort(answer, imap.FetchData)
+
+    def search(
+        self,
+        keys: imap.SearchKey | Iterable[imap.SearchKey],
+        *,
+        charset: str | None = None,
+        uid: bool = False,
+    ) -> Flow[tuple[int, ...]]:
+        """SEARCH: the numbers (UIDs if ``uid``) of the messages that match all keys."""
+        found = yield from self._ask(imap.Search(keys, charset, uid), imap.SearchData)
+        return found[0].numbers if len(found) == 1 else tuple(n for d in found for n in d.numbers)
+
+    def store(
+        self,
+        messages: imap.SequenceSet | str | int | Iterable[int],
+        action: imap.StoreAction,
+        flags: str | Iterable[str],
+        *,
+        silent: bool = False,
+        uid: bool = False,
+    ) -> Flow[tuple[imap.FetchData, ...]]:
+        """STORE: change flags; the flags as they are now, unless ``silent``."""
+        command = imap.Store(messages, action, flags, silent, uid)
+        return (yield from self._ask(command, imap.FetchData))
+
+    def copy(
+        self,
+        messages: imap.SequenceSet | str | int | Iterable[int],
+        mailbox: imap.MailboxName | str | bytes,
+        *,
+        uid: bool = False,
+    ) -> Flow[imap.CopyUid | None]:
+        """COPY; which message became which, if the server tells (UIDPLUS)."""
+        answer = yield from self.call(imap.Copy(messages, mailbox, uid))
+        self.updates += answer.data
+        return _copy_uid(answer)
+
+    def move(
+        self,
+        messages: imap.SequenceSet | str | int | Iterable[int],
+        mailbox: imap.MailboxName | str | bytes,
+        *,
+        uid: bool = False,
+    ) -> Flow[imap.CopyUid | None]:
+        """MOVE; as ``copy``. The ExpungeData of what has gone is in ``updates``."""
+        answer = yield from self.call(imap.Move(messages, mailbox, uid))
+        self.updates += answer.data
+        return _copy_uid(answer)
+
+    def expunge(
+        self, uids: imap.SequenceSet | str | int | Iterable[int] | None = None
+    ) -> Flow[tuple[int, ...]]:
+        r"""EXPUNGE, or UID EXPUNGE: remove ``\\Deleted`` messages.
+
+        Returns the number each one had when it went, in the order they went.
+        """
+        found = yield from self._ask(imap.Expunge(uids), imap.ExpungeData)
+        return tuple([data.number for data in found])
+
+    # ------------------------------------------------------------------------------------ IDLE
+
+    def idle(self, on_event: Callable[[imap.ClientEvent], object], stop: Wakeup) -> Flow[None]:
+        """IDLE until ``stop`` is set; ``on_event`` is called with everything that comes.
+
+        It is renewed before servers lose patience. ``on_event`` may set ``stop`` itself. Raises
+        LocalProtocolError if the server has no IDLE.
+        """
+        if "IDLE" not in (yield from self.capabilities()):
+            raise LocalProtocolError("the server does not offer IDLE")
+        stopped = False
+        while not stopped:
+            stopped = yield from self._idle_once(on_event, stop)
+
+    def _idle_once(
+        self, on_event: Callable[[imap.ClientEvent], object], stop: Wakeup
+    ) -> Flow[bool]:
+        """One IDLE; whether it ended because ``stop`` was set."""
+        command = imap.Idle()
+        tag = self.machine.next_tag
+        yield from self._send(command)
+        stopped = False
+        while True:
+            try:
+                event = yield from self._next(stop if self.machine.idling else None)
+            except DeadlineExceeded:
+                if not self.machine.idling:
+                    raise
+                yield from self._send(imap.Done())
+                continue
+            if isinstance(event, imap.Completion) and event.tag == tag:
+                self._judged(command, event, [])
+                return stopped
+            if event is None:
+                stopped = True
+                yield from self._send(imap.Done())
+            elif not isinstance(event, imap.Continuation):
+                yield from call(on_event, event)
+            elif self.machine.idling:
+                # One time for the whole IDLE, however much comes meanwhile.
+                yield from deadline(self._seconds)
+            self._renew = self._renew and not self.machine.idling
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "backslashreplace")
+
+
+def _name_of(code: imap.ResponseCode | None) -> str | None:
+    if isinstance(code, (imap.Code, imap.NumberCode)):
+        return code.name
+    return None if code is None else type(code).__name__.upper()
+
+
+def _append_uid(answer: Answer) -> imap.AppendUid | None:
+    code = answer.completion.code
+    return code if isinstance(code, imap.AppendUid) else None
+
+
+def _copy_uid(answer: Answer) -> imap.CopyUid | None:
+    """Servers tell it with the completion of COPY, and before the first EXPUNGE of MOVE."""
+    for event in (*answer.data, answer.completion):
+        if isinstance(event, (imap.Condition, imap.Completion)):
+            if isinstance(event.code, imap.CopyUid):
+                return event.code
+    return None
+
+
+def _put_together(data: imap.FetchData, kept: list[list[bytes]]) -> imap.FetchData:
+    """The response with the octets that came as chunks in their places."""
+    pieces = iter(kept)
+    sections = [
+        attrs.evolve(section, data=b"".join(next(pieces)))
+        if isinstance(section.data, imap.Streamed)
+        else section
+        for section in data.sections
+    ]
+    return attrs.evolve(data, sections=tuple(sections))

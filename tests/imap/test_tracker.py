@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailproto.imap.sequence_set import SequenceSet, sequence_set
 from mailproto.imap.tracker import Report, Tracker
 
 
@@ -103,30 +104,27 @@ def test_recent_belongs_to_the_messages_that_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ranges", "by_uid", "expected"),
+    ("numbers", "by_uid", "expected"),
     [
-        ([(1, None)], False, [range(1, 4)]),
-        ([(None, 2)], False, [range(2, 4)]),
-        ([(2, 2), (1, 1)], False, [range(1, 3)]),
-        ([(3, 3), (1, 1), (1, 1)], False, [range(1, 2), range(3, 4)]),
-        ([(4, 4)], False, None),
-        ([(0, 1)], False, None),
-        ([(5, 12)], True, [range(2, 4)]),
-        ([(5, 6), (8, 9)], True, []),
+        ("1:*", False, [range(1, 4)]),
+        ("*:2", False, [range(2, 4)]),
+        ("2,1", False, [range(1, 3)]),
+        ("3,1,1", False, [range(1, 2), range(3, 4)]),
+        ("4", False, None),
+        ("5:12", True, [range(2, 4)]),
+        ("5:6,8:9", True, []),
         # 100:* always includes the last message (RFC 9051 section 9, seq-range)
-        ([(100, None)], True, [range(3, 4)]),
-        ([(1, 4), (7, 7)], True, [range(1, 3)]),
+        ("100:*", True, [range(3, 4)]),
+        ("1:4,7", True, [range(1, 3)]),
     ],
 )
-def test_sequence_sets(
-    ranges: list[tuple[int | None, int | None]], by_uid: bool, expected: list[range] | None
-) -> None:
-    assert Tracker(messages(4, 7, 11)).find(ranges, by_uid=by_uid) == expected
+def test_sequence_sets(numbers: str, by_uid: bool, expected: list[range] | None) -> None:
+    assert Tracker(messages(4, 7, 11)).find(sequence_set(numbers), by_uid=by_uid) == expected
 
 
 def test_an_empty_mailbox_has_no_last_message() -> None:
-    assert Tracker([]).find([(1, None)], by_uid=True) == []
-    assert Tracker([]).find([(1, None)], by_uid=False) is None
+    assert Tracker([]).find(sequence_set("1:*"), by_uid=True) == []
+    assert Tracker([]).find(sequence_set("1:*"), by_uid=False) is None
 
 
 @dataclass
@@ -220,5 +218,7 @@ def test_P09_a_hundred_thousand_messages() -> None:
     for uid in range(size + 1, size + 2001, 2):  # one by one, as another session may
         tracker.update([], [uid])
         assert tracker.report(expunges=True).expunged == [1]
-    assert tracker.find([(n, n) for n in range(1, 40_000)], by_uid=False) == [range(1, 40_000)]
+    assert tracker.find(SequenceSet(tuple((n, n) for n in range(1, 40_000))), by_uid=False) == [
+        range(1, 40_000)
+    ]
     assert process_time() - begin < 5

@@ -7,7 +7,7 @@ from typing import Final
 from mailproto._core.frozen import frozen
 from mailproto.imap.capability import Capabilities
 from mailproto.imap.commands import Authenticate, Command, Login, Search, StartTLS
-from mailproto.imap.parse.commands import KINDS
+from mailproto.imap.parse.commands import KINDS, Head
 from mailproto.imap.response_code import PRIVACYREQUIRED, ResponseCode
 from mailproto.imap.responses import BAD, NO, ConditionState
 from mailproto.imap.states import STATES_OF, State
@@ -82,9 +82,12 @@ class Offer:
                 names.append("LOGINDISABLED")
         return Capabilities(names)
 
-    def refusal_of_name(self, name: bytes, state: State, *, tls: bool) -> Refusal | None:
-        """Why the command ``name`` cannot be given now, whatever its arguments are."""
+    def refusal_of_head(self, head: Head, state: State, *, tls: bool) -> Refusal | None:
+        """Why the command with that head cannot be given now, whatever its arguments are."""
+        name = head.name
         kind = KINDS.get(name)
+        if head.tag is None:
+            return Refusal("a command begins with a tag")
         if kind is None or not self._knows(name):
             return Refusal("unknown command")
         if state not in STATES_OF[kind]:

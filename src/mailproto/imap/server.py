@@ -115,7 +115,6 @@ _OVERLAPPING: Final = frozenset({Fetch, Store, Search})
 _OF_MAILBOX: Final = frozenset(
     {ExistsData, RecentData, ExpungeData, FetchData, SearchData, ESearchData}
 )
-_NEEDS_DATA: Final = (Select, Examine, Status, Namespace)
 
 _BEFORE_LOGIN: Final = 60.0
 _AFTER_LOGIN: Final = 1800.0
@@ -204,9 +203,11 @@ class Server(Machine[ServerEvent, Response]):
     @property
     def capabilities(self) -> Capabilities:
         """What ``accept()`` answers to CAPABILITY now."""
-        return self._offer.capabilities(
-            self._state, tls=self._tls, append_limit=self._limits.append
-        )
+        return self.capabilities_in(self._state)
+
+    def capabilities_in(self, state: State) -> Capabilities:
+        """What CAPABILITY tells in ``state``, for the code in the completion of a login."""
+        return self._offer.capabilities(state, tls=self._tls, append_limit=self._limits.append)
 
     @property
     def failed_authentications(self) -> int:
@@ -283,7 +284,7 @@ class Server(Machine[ServerEvent, Response]):
             if self._head is None:
                 line = step.text if isinstance(step, Frame) else self._reader.first_line
                 self._head = head(line)
-                self._refusal = self._judge(self._head)
+                self._refusal = self._offer.refusal_of_head(self._head, self._state, tls=self._tls)
             if self._open and not self._may_overlap(self._head):
                 self._held = step
                 return PAUSED
@@ -316,12 +317,6 @@ class Server(Machine[ServerEvent, Response]):
 
     def _may_overlap(self, of: Head) -> bool:
         return self._refusal is None and KINDS.get(of.name) in _OVERLAPPING
-
-    def _judge(self, of: Head) -> Refusal | None:
-        """What is wrong with a command before its arguments are looked at."""
-        if of.tag is None:
-            return Refusal("a command begins with a tag")
-        return self._offer.refusal_of_name(of.name, self._state, tls=self._tls)
 
     # ---------------------------------------------------------------------------------- commands
 
@@ -364,8 +359,9 @@ class Server(Machine[ServerEvent, Response]):
         assert of is not None
         if self._refusal is None and header.binary:
             self._refusal = Refusal("literal8 is not known here")
-        content = of.name == b"APPEND" and self._reader.first_line[of.end : of.end + 2] != b" {"
-        content = content or (of.name == b"APPEND" and self._reader.so_far().literals != ())
+        line = self._reader.first_line
+        names_mailbox = line[of.end : of.end + 2] == b" {" and not self._reader.so_far().literals
+        content = of.name == b"APPEND" and not names_mailbox
         if content and self._refusal is None:
             event = self._offer_content(of, header)
             if event is not None:
@@ -526,8 +522,6 @@ class Server(Machine[ServerEvent, Response]):
         if isinstance(command, Idle) and not open.continued:
             self.send(Continuation("idling"))
             return
-        if isinstance(command, _NEEDS_DATA):
-            raise LocalProtocolError(f"{type(command).__name__} needs an answer with data")
         assert open.tag is not None
         match command:
             case Capability():
@@ -542,6 +536,8 @@ class Server(Machine[ServerEvent, Response]):
                 self.send(ESearchData(open.tag, uid))
             case Logout():
                 self.send(Condition(BYE, "logging out"))
+            case Select() | Examine() | Status() | Namespace():
+                raise LocalProtocolError("the answer needs data that only you have")
             case _:
                 pass
         self.send(Completion(open.tag, OK, f"{type(command).__name__.upper()} completed"))

@@ -14,6 +14,7 @@ from typing import Generic, Protocol
 from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
+from mailproto.imap.sequence_set import SequenceSet
 
 __all__ = ["Report", "Tracked", "Tracker"]
 
@@ -113,40 +114,29 @@ class Tracker(Generic[M]):
         index = bisect_left(uids, uid)
         return index + 1 if index < len(uids) and uids[index] == uid else None
 
-    def find(
-        self, ranges: Iterable[tuple[int | None, int | None]], *, by_uid: bool
-    ) -> list[range] | None:
-        """The sequence numbers that a sequence set names, as ascending ranges that do not touch.
+    def find(self, numbers: SequenceSet, *, by_uid: bool) -> list[range] | None:
+        """The sequence numbers that a set names, as ascending ranges that do not touch.
 
-        ``ranges`` are pairs in either order; ``None`` is ``*``, the last message. UIDs that are
-        not there are skipped (RFC 9051 section 6.4.9). ``None`` is returned when a sequence
-        number is beyond the last message, which is for BAD (section 6.4.5).
+        UIDs that are not there are skipped (RFC 9051 section 6.4.9). ``None`` is returned when a
+        sequence number is beyond the last message, which is for BAD (section 6.4.5).
         """
         uids = self._uids
         count = len(uids)
-        last = (uids[-1] if uids else None) if by_uid else count
-        found: list[tuple[int, int]] = []
-        for first, second in ranges:
-            low, high = (last if end is None else end for end in (first, second))
-            if low is None or high is None:
-                continue
-            if low > high:
-                low, high = high, low
-            if by_uid:
-                low, high = bisect_left(uids, low) + 1, bisect_right(uids, high)
-            elif low < 1 or high > count:
+        if not by_uid:
+            pairs = numbers.resolve(count)
+            if not pairs or pairs[0][0] < 1 or pairs[-1][1] > count:
                 return None
-            if low <= high:
-                found.append((low, high))
-        found.sort()
-        merged: list[range] = []
-        for low, high in found:
-            if merged and low <= merged[-1].stop:
-                if high >= merged[-1].stop:
-                    merged[-1] = range(merged[-1].start, high + 1)
+            return [range(low, high + 1) for low, high in pairs]
+        found: list[range] = []
+        for low, high in numbers.resolve(uids[-1] if uids else 0):
+            first, last = bisect_left(uids, low) + 1, bisect_right(uids, high)
+            if first > last:
+                continue
+            if found and first == found[-1].stop:
+                found[-1] = range(found[-1].start, last + 1)
             else:
-                merged.append(range(low, high + 1))
-        return merged
+                found.append(range(first, last + 1))
+        return found
 
     def update(
         self,

@@ -154,8 +154,12 @@ def _challenge(response: Challenge) -> bytes:
 # ---------------------------------------------------------------- data about server and mailboxes
 
 
+# Their case does not matter, but there are clients that look for these spellings.
+_SPELT: Final = {"IMAP4REV1": b"IMAP4rev1", "IMAP4REV2": b"IMAP4rev2"}
+
+
 def _atoms(names: Iterable[str]) -> bytes:
-    listed = b" ".join([check_atom(name) for name in names])
+    listed = b" ".join([_SPELT.get(name) or check_atom(name) for name in names])
     if not listed:
         raise LocalProtocolError("a list of capabilities cannot be empty")
     return listed

@@ -19,7 +19,6 @@ from mailproto.backend.listeners import Listeners
 from mailproto.backend.spool import Prefixed, Spool, sealed
 from mailproto.backend.store import (
     Changes,
-    Content,
     Copied,
     Draft,
     FlagChange,
@@ -381,7 +380,7 @@ class _Mailbox:
         with self._store.lock:
             return self._box.claim_recent()
 
-    def content(self, uid: int) -> Content:
+    def content(self, uid: int) -> Prefixed:
         with self._store.lock:
             stored = self._box.stored(uid)
         if stored is None:

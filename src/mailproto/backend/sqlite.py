@@ -28,7 +28,6 @@ from mailproto.backend.listeners import Listeners
 from mailproto.backend.spool import Prefixed, Spool, sealed
 from mailproto.backend.store import (
     Changes,
-    Content,
     Copied,
     Draft,
     FlagChange,
@@ -63,8 +62,7 @@ class SQLiteStore:
         self._readers = weakref.WeakSet[_Body]()
         self._durable: bool | None = None
         try:
-            # Mail is private: the file is made before sqlite3 does it with wider permissions.
-            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+            _make_file(self._file)
             self._db = sqlite3.connect(
                 self._file, timeout=busy_timeout, isolation_level=None, check_same_thread=False
             )
@@ -80,6 +78,11 @@ class SQLiteStore:
         except BaseException:
             self._db.close()
             raise
+
+    @property
+    def file(self) -> str:
+        """The path of the database."""
+        return self._file
 
     @property
     def delimiter(self) -> str:
@@ -166,7 +169,7 @@ class SQLiteStore:
                 statements.drop_body(db, body)
             raise
 
-    def content(self, mailbox: int, uid: int) -> Content | None:
+    def content(self, mailbox: int, uid: int) -> Prefixed | None:
         """The content of a message; it stays readable when the message is expunged."""
         with self.reading() as db:
             found = statements.find_content(db, mailbox, uid)
@@ -201,6 +204,21 @@ class SQLiteStore:
     def listen(self, account: str, listener: Callable[[str], None]) -> Callable[[], None]:
         """Add a listener to an account."""
         return self._listeners.add(account, listener)
+
+
+def _make_file(file: str) -> None:
+    """Make the file, where it is not there, before sqlite3 does it with wider permissions."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    # The name of a new file outlives a power failure once its directory is written.
+    with contextlib.suppress(OSError):  # not every system opens directories
+        directory = os.open(os.path.dirname(os.path.abspath(file)), os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def _small_body(db: sqlite3.Connection, spool: Spool) -> int:
@@ -367,7 +385,7 @@ class _Mailbox:
         with self._store.transaction(durable=False) as db:
             return statements.take_recent(db, self._id)
 
-    def content(self, uid: int) -> Content:
+    def content(self, uid: int) -> Prefixed:
         content = self._store.content(self._id, uid)
         if content is None:
             raise MessageGone(f"message {uid} of mailbox {self._name!r} was expunged")

@@ -252,7 +252,8 @@ class Account(Protocol):
 
     def create(self, name: str, special_use: str | None = None) -> Maybe[None]:
         """Make a mailbox and what is missing above it. Raises MailboxExists, and StoreError for
-        a name that cannot be one."""
+        a name that cannot be one.
+        """
         ...
 
     def delete(self, name: str) -> Maybe[None]:

@@ -14,6 +14,7 @@ import datetime
 import inspect
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from hypothesis import strategies as st
@@ -305,7 +306,7 @@ class StoreMachine(RuleBasedStateMachine):
         moved = {each: new + each[len(old) :] for each in boxes if each.startswith(old + "/")}
         if old in boxes:
             moved[old] = new
-        operation = lambda: self._account(account).rename(name, new_name)  # noqa: E731
+        operation = partial(self._account(account).rename, name, new_name)
         if not moved:
             self._refused(NoSuchMailbox, operation)
             return
@@ -324,7 +325,7 @@ class StoreMachine(RuleBasedStateMachine):
                 self._add(boxes[new], message.octets, message.flags, message.date)
             self._drop(boxes["INBOX"], list(boxes["INBOX"].messages))
             return
-        with _Telling(self, (account, new)):
+        with _Telling(self, *((account, each) for each in moved.values())):
             self._now(operation())
         taken = {moved[each]: boxes.pop(each) for each in moved}
         boxes |= taken
@@ -462,7 +463,8 @@ class StoreMachine(RuleBasedStateMachine):
             return value
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(_result(value))
+        result: T = self._runner.run(_result(value))
+        return result
 
     def _refused(self, error: type[StoreError], operation: Callable[[], Maybe[object]]) -> None:
         """The operation raises just that error, and nobody is told of anything."""
@@ -499,7 +501,6 @@ class StoreMachine(RuleBasedStateMachine):
     def _add_box(self, account: str, name: str) -> None:
         box = _Box(self._now(self._account(account).open(name)))
         status = self._now(box.handle.status())
-        assert (status.messages, status.uid_next) == (0, 1)
         assert status.uid_validity not in self._uid_validities[account, name]
         self._uid_validities[account, name].add(status.uid_validity)
         box.uid_validity = status.uid_validity
@@ -525,7 +526,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 class _Telling:
-    """Holds that in its block the listeners are told of these mailboxes, and of no other account."""
+    """Holds that in its block listeners are told of these mailboxes, and of no other account."""
 
     def __init__(self, machine: StoreMachine, *expected: tuple[str, str]) -> None:
         self._machine = machine

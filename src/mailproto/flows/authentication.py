@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailproto.flows.effects import Flow
     from mailproto.sasl import Credentials, ServerExchange, Step
 
-__all__ = ["settle", "verify"]
+__all__ = ["ask", "settle", "verify"]
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def settle(
             step = exchange.answer((yield from verify(directory, step.credentials)))
         else:
             question = partial(directory.lookup, step.user, step.scheme)
-            step = exchange.answer((yield from _ask(question)))
+            step = exchange.answer((yield from ask(question)))
     return step
 
 
@@ -43,10 +43,11 @@ def verify(directory: Directory, credentials: Credentials) -> Flow[str | None]:
     A directory's methods are called off the event loop, because deriving keys takes milliseconds;
     what is awaitable is awaited on it.
     """
-    return (yield from _ask(partial(directory.verify, credentials)))
+    return (yield from ask(partial(directory.verify, credentials)))
 
 
-def _ask(question: Callable[[], Maybe[T]]) -> Flow[T]:
+def ask(question: Callable[[], Maybe[T]]) -> Flow[T]:
+    """The answer of a directory or of anything else that may block or be awaitable."""
     answer = yield from call_blocking(question)
     if isawaitable(answer):
         return (yield from call(lambda: answer))

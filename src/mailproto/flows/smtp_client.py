@@ -340,6 +340,15 @@ class Session:
             raise DeliveryUnknown(message, result(replies)) from error
         return replies + replies[-1:] * (expected - len(replies))
 
+    def content(self, data: bytes) -> Flow[None]:
+        """Send a piece of content, after ``call(Data())`` was answered with 354.
+
+        The end of it is ``call(EndOfMessage())``.
+        """
+        self.machine.send(Body(data))
+        yield from self._arm()
+        yield from write(self.machine.data_to_send())
+
     # --- waiting
 
     def _arm(self) -> Flow[None]:

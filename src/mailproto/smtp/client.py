@@ -230,6 +230,8 @@ class Client(Machine[ClientEvent, Command]):
         if kind is EndOfMessage:
             assert self._content is not None
             data = self._content.finish()
+            if self._trace is not None:
+                self._trace("C", b"<%d octets of content>" % self._content.size)
         else:
             self._terms.check(item)
             data = serialize_command(item)

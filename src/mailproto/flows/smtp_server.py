@@ -1,0 +1,462 @@
+"""One SMTP or LMTP session as a flow: a machine, a handler that decides, and a directory for AUTH.
+
+What a handler is not asked about has one right answer, which the machine gives. Replies to
+pipelined commands go out together, before the session waits for input (RFC 2920 section 3.2).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from inspect import isawaitable
+from typing import Final, TypeAlias, cast
+
+from attrs import define
+from typing_extensions import TypeVar
+
+from mailproto import sasl
+from mailproto._core.frozen import frozen
+from mailproto._core.limits import SMTPServerLimits
+from mailproto._core.machine import Signal, Trace
+from mailproto.backend.directory import Directory
+from mailproto.backend.store import OverQuota
+from mailproto.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    RemoteProtocolError,
+    StoreError,
+    TLSError,
+    TransportError,
+)
+from mailproto.flows.authentication import settle
+from mailproto.flows.effects import Call, Flow, Wakeup, deadline, read, start_tls, write
+from mailproto.flows.serving import Peer
+from mailproto.flows.shutdown import Shutdown
+from mailproto.smtp import (
+    NEED_DATA,
+    Auth,
+    AuthCancel,
+    AuthResponse,
+    BadContent,
+    Body,
+    Challenge,
+    ConnectionClosed,
+    Data,
+    Ehlo,
+    EndOfMessage,
+    EnhancedCode,
+    Expn,
+    Extension,
+    Helo,
+    Lhlo,
+    Mail,
+    OtherCommand,
+    Quit,
+    Rcpt,
+    Reply,
+    Rset,
+    Server,
+    ServerEvent,
+    Vrfy,
+)
+
+__all__ = ["Answer", "Context", "Handler", "Origin", "serve"]
+
+T = TypeVar("T")
+
+Answer: TypeAlias = T | Awaitable[T] | Flow[T]
+"""What a method of a handler returns: a value, an awaitable of it (under ``aio`` only), or a flow
+that ends with it."""
+
+_FAREWELL: Final = 5.0
+_HANDSHAKE: Final = 60.0
+# A client that sends content keeps its time by sending so much of it.
+_PROGRESS: Final = 64 * 1024
+
+_AUTHENTICATED: Final = Reply(235, "Authentication successful", EnhancedCode(2, 7, 0))
+_REFUSED: Final = Reply(535, "Authentication failed", EnhancedCode(5, 7, 8))
+_MALFORMED: Final = Reply(501, "The response is malformed", EnhancedCode(5, 5, 2))
+_NO_MECHANISM: Final = Reply(504, "Mechanism not offered", EnhancedCode(5, 5, 4))
+_NO_DIRECTORY: Final = Reply(454, "Authentication is not possible now", EnhancedCode(4, 7, 0))
+_NO_ROOM: Final = Reply(452, "Insufficient storage", EnhancedCode(4, 2, 2))
+_STORE_FAILED: Final = Reply(451, "The message cannot be stored now", EnhancedCode(4, 3, 0))
+_FAILED: Final = Reply(421, "Internal error, closing the connection", EnhancedCode(4, 3, 0))
+_TOO_SLOW: Final = Reply(421, "Timeout, closing the connection", EnhancedCode(4, 4, 2))
+_ENDING: Final = Reply(421, "The server is going down", EnhancedCode(4, 3, 2))
+
+
+@define
+class Origin:
+    """Who is at the other end, as far as the session knows by now."""
+
+    peer: Peer | None
+    tls: bool
+    hello: str = ""
+    """The domain or address literal of EHLO, HELO or LHLO, unverified."""
+    extended: bool = False
+    """Whether it was EHLO or LHLO."""
+    account: str | None = None
+    """The account that AUTH has opened."""
+
+
+class Handler(ABC):
+    """What an application decides about the mail of one connection.
+
+    ``None`` accepts; a ``Reply`` of 4yz or 5yz refuses. Methods are called in the order of the
+    protocol; ``mail`` begins a transaction, ``end`` or ``abandon`` ends it. A StoreError that
+    leaves a method becomes a 452 or 451.
+    """
+
+    __slots__ = ()
+
+    def mail(self, mail: Mail) -> Answer[Reply | None]:
+        """A transaction begins."""
+        return None
+
+    @abstractmethod
+    def rcpt(self, rcpt: Rcpt) -> Answer[Reply | None]:
+        """One more recipient. Accept only what ``end`` can take responsibility for."""
+
+    def data(self) -> Answer[Reply | None]:
+        """The content is about to come, for at least one recipient."""
+        return None
+
+    @abstractmethod
+    def content(self, data: bytes) -> Answer[Reply | None]:
+        """A piece of the content, cut anywhere. A refusal is kept for the end."""
+
+    @abstractmethod
+    def end(self) -> Answer[Reply | Sequence[Reply] | None]:
+        """The content is complete: when this accepts, the message is the server's to lose.
+
+        In LMTP a sequence has a reply for each accepted recipient; one reply is for all.
+        """
+
+    def abandon(self) -> Answer[None]:
+        """The transaction is over without ``end``: nothing of it counts."""
+        return None
+
+    def verify(self, text: str) -> Answer[Reply | None]:
+        """VRFY; ``None`` says 252, that mail will show."""
+        return None
+
+    def expand(self, text: str) -> Answer[Reply | None]:
+        """EXPN; ``None`` says 502, that it is not implemented."""
+        return None
+
+    def other(self, command: OtherCommand) -> Answer[Reply | None]:
+        """A command without a class; ``None`` says 500, that it is not known."""
+        return None
+
+
+@frozen
+class Context:
+    """What all sessions of a listener share."""
+
+    handler: Callable[[Origin], Handler]
+    """Makes the handler of one connection."""
+    shutdown: Shutdown
+    hostname: str = "localhost"
+    lmtp: bool = False
+    directory: Directory | None = None
+    """Who may log in; ``None`` together with ``sasl``: nobody, AUTH is not offered."""
+    sasl: sasl.Offer | None = None
+    """Make it with the same ``allow_insecure_auth``."""
+    require_auth: bool = False
+    allow_insecure_auth: bool = False
+    extensions: tuple[Extension, ...] = ()
+    limits: SMTPServerLimits = SMTPServerLimits()
+    timeout: float | None = None
+    """Seconds for one command or 64 KiB of content instead of the RFC's five minutes."""
+
+    def machine(
+        self, *, tls: bool = False, starttls: bool = False, trace: Trace | None = None
+    ) -> Server:
+        """The machine for one connection: ``tls`` for implicit TLS, ``starttls`` to offer it."""
+        return Server(
+            self.hostname,
+            lmtp=self.lmtp,
+            tls=tls,
+            starttls=starttls,
+            mechanisms=self.mechanisms(tls or starttls),
+            require_auth=self.require_auth,
+            allow_insecure_auth=self.allow_insecure_auth,
+            extensions=self.extensions,
+            limits=self.limits,
+            trace=trace,
+        )
+
+    def mechanisms(self, tls: bool) -> tuple[str, ...]:
+        """The mechanisms to offer."""
+        if self.sasl is None or self.directory is None:
+            return ()
+        return self.sasl.names(tls=tls)
+
+
+def serve(machine: Server, context: Context, peer: Peer | None = None) -> Flow[None]:
+    """Serve one connection to its end, whatever ends it."""
+    wakeup = Wakeup()
+    with context.shutdown.watch(wakeup):
+        session = _Session(machine, context, peer, wakeup)
+        try:
+            yield from session.run()
+        except RemoteProtocolError as error:
+            hint = error.hint
+            yield from session.farewell(hint if isinstance(hint, Reply) else _FAILED)
+        except DeadlineExceeded:
+            yield from session.farewell(_TOO_SLOW)
+        except (ConnectionLost, TLSError):
+            yield from session.abandon()
+        except Exception:
+            yield from session.farewell(_FAILED)
+            raise
+
+
+class _Session:
+    """The state of ``serve``."""
+
+    def __init__(
+        self, machine: Server, context: Context, peer: Peer | None, wakeup: Wakeup
+    ) -> None:
+        self._machine = machine
+        self._context = context
+        self._wakeup = wakeup
+        self._origin = Origin(peer, machine.tls)
+        self._handler = context.handler(self._origin)
+        self._in_transaction = False
+        # The refusal that a piece of content has met; the rest of it is dropped.
+        self._refusal: Reply | None = None
+        self._exchange: sasl.ServerExchange | None = None
+        self._progress = _PROGRESS
+
+    def run(self) -> Flow[None]:
+        machine = self._machine
+        machine.accept()
+        while True:
+            event = machine.next_event()
+            if isinstance(event, Body):
+                yield from self._content(event.data)
+            elif event is NEED_DATA:
+                yield from self._flush()
+                if machine.closing or not (yield from self._read()):
+                    break
+            elif isinstance(event, Signal):
+                yield from self._start_tls()
+            elif isinstance(event, ConnectionClosed):
+                break
+            else:
+                self._progress = _PROGRESS
+                step = _STEPS.get(type(event))
+                if step is None:
+                    machine.accept()
+                else:
+                    yield from step(self, event)
+        yield from self.abandon()
+
+    def farewell(self, reply: Reply) -> Flow[None]:
+        """Say why the connection ends, if the client still listens."""
+        machine = self._machine
+        yield from self.abandon()
+        if machine.closing or (machine.awaiting_tls and not machine.failed):
+            return
+        machine.send(reply)
+        try:
+            yield from deadline(_FAREWELL)
+            yield from write(machine.data_to_send())
+        except TransportError:
+            # Nobody is there any more to be told.
+            return
+
+    def abandon(self) -> Flow[None]:
+        """Tell the handler that the transaction, if there is one, has ended."""
+        if self._in_transaction:
+            self._in_transaction = False
+            self._refusal = None
+            yield from self._ask(self._handler.abandon())
+
+    # --- input and output
+
+    def _flush(self) -> Flow[None]:
+        if self._progress >= _PROGRESS:
+            self._progress = 0
+            context = self._context
+            yield from deadline(context.timeout or self._machine.timeout_hint)
+        yield from write(self._machine.data_to_send())
+
+    def _read(self) -> Flow[bool]:
+        """Get more input; false when the server is going down and the client was told."""
+        data = yield from read(self._wakeup)
+        if data is not None:
+            self._machine.receive_data(data)
+        elif self._context.shutdown.requested:
+            yield from self.farewell(_ENDING)
+            return False
+        return True
+
+    def _start_tls(self) -> Flow[None]:
+        yield from self._flush()
+        yield from deadline(_HANDSHAKE)
+        yield from start_tls()
+        self._machine.start_tls()
+        self._progress = _PROGRESS
+        yield from self.abandon()
+        origin = self._origin
+        origin.tls, origin.hello, origin.extended, origin.account = True, "", False, None
+        self._machine.mechanisms = self._context.mechanisms(tls=True)
+
+    def _ask(self, answer: Answer[T]) -> Flow[T]:
+        """The value of what a handler has answered."""
+        if isinstance(answer, Generator):
+            return (yield from cast("Flow[T]", answer))
+        if isawaitable(answer):
+            return cast("T", (yield Call(lambda: answer)))
+        return answer
+
+    def _decide(self, answer: Callable[[], Answer[Reply | None]]) -> Flow[Reply | None]:
+        """What a handler answers, with what it raises as a reply."""
+        try:
+            return (yield from self._ask(answer()))
+        except OverQuota:
+            return _NO_ROOM
+        except StoreError:
+            return _STORE_FAILED
+
+    def _reply(self, reply: Reply | None) -> bool:
+        """Answer the event in hand; whether that was positive."""
+        if reply is None:
+            self._machine.accept()
+            return True
+        self._machine.send(reply)
+        return reply.positive
+
+    # --- what commands do
+
+    def hello(self, event: Ehlo | Helo | Lhlo) -> Flow[None]:
+        yield from self.abandon()
+        self._origin.hello = event.domain
+        self._origin.extended = not isinstance(event, Helo)
+        self._machine.accept()
+
+    def mail(self, event: Mail) -> Flow[None]:
+        self._in_transaction = True
+        reply = yield from self._decide(lambda: self._handler.mail(event))
+        if not self._reply(reply):
+            yield from self.abandon()
+
+    def rcpt(self, event: Rcpt) -> Flow[None]:
+        self._reply((yield from self._decide(lambda: self._handler.rcpt(event))))
+
+    def data(self, _: Data) -> Flow[None]:
+        self._reply((yield from self._decide(self._handler.data)))
+
+    def _content(self, data: bytes) -> Flow[None]:
+        self._progress += len(data)
+        if self._refusal is None:
+            self._refusal = yield from self._decide(lambda: self._handler.content(data))
+
+    def bad_content(self, _: BadContent) -> Flow[None]:
+        yield from self.abandon()
+        self._machine.accept()
+
+    def end(self, _: EndOfMessage) -> Flow[None]:
+        replies: Reply | Sequence[Reply] | None = self._refusal
+        if replies is None:
+            self._in_transaction = False
+            replies = yield from self._decide_end()
+        else:
+            yield from self.abandon()
+        if replies is None:
+            self._machine.accept()
+        elif isinstance(replies, Reply):
+            for reply in [replies] * self._machine.replies_due:
+                self._machine.send(reply)
+        else:
+            for reply in replies:
+                self._machine.send(reply)
+
+    def _decide_end(self) -> Flow[Reply | Sequence[Reply] | None]:
+        try:
+            return (yield from self._ask(self._handler.end()))
+        except OverQuota:
+            return _NO_ROOM
+        except StoreError:
+            return _STORE_FAILED
+
+    def leave(self, _: Rset | Quit) -> Flow[None]:
+        yield from self.abandon()
+        self._machine.accept()
+
+    def verify(self, event: Vrfy) -> Flow[None]:
+        self._reply((yield from self._decide(lambda: self._handler.verify(event.text))))
+
+    def expand(self, event: Expn) -> Flow[None]:
+        self._reply((yield from self._decide(lambda: self._handler.expand(event.text))))
+
+    def other(self, event: OtherCommand) -> Flow[None]:
+        self._reply((yield from self._decide(lambda: self._handler.other(event))))
+
+    # --- AUTH
+
+    def auth(self, event: Auth) -> Flow[None]:
+        offer = self._context.sasl
+        exchange = None
+        if offer is not None:
+            exchange = offer.begin(event.mechanism, tls=self._machine.tls)
+        if exchange is None:
+            self._machine.send(_NO_MECHANISM)
+            return
+        self._exchange = exchange
+        yield from self._authenticate(exchange, exchange.start(event.initial_response))
+
+    def auth_response(self, event: AuthResponse) -> Flow[None]:
+        exchange = self._exchange
+        assert exchange is not None
+        yield from self._authenticate(exchange, exchange.respond(event.data))
+
+    def auth_cancel(self, _: AuthCancel) -> Flow[None]:
+        assert self._exchange is not None
+        self._exchange.cancel()
+        self._exchange = None
+        self._machine.accept()
+        yield from ()
+
+    def _authenticate(self, exchange: sasl.ServerExchange, step: sasl.Step) -> Flow[None]:
+        directory = self._context.directory
+        assert directory is not None
+        try:
+            outcome = yield from settle(exchange, step, directory)
+        except StoreError:
+            self._machine.send(_NO_DIRECTORY)
+            return
+        if isinstance(outcome, sasl.Challenge):
+            self._machine.send(Challenge(outcome.data))
+            return
+        self._exchange = None
+        if isinstance(outcome, sasl.Success):
+            self._origin.account = outcome.identity
+            self._machine.send(_AUTHENTICATED)
+        elif outcome.reason is sasl.FailureReason.REFUSED:
+            self._machine.send(_REFUSED)
+        else:
+            self._machine.send(_MALFORMED)
+
+
+# What is not here is answered by the machine alone.
+_STEPS: Final[dict[type[ServerEvent], Callable[..., Flow[None]]]] = {
+    Ehlo: _Session.hello,
+    Helo: _Session.hello,
+    Lhlo: _Session.hello,
+    Auth: _Session.auth,
+    AuthResponse: _Session.auth_response,
+    AuthCancel: _Session.auth_cancel,
+    Mail: _Session.mail,
+    Rcpt: _Session.rcpt,
+    Data: _Session.data,
+    BadContent: _Session.bad_content,
+    EndOfMessage: _Session.end,
+    Rset: _Session.leave,
+    Quit: _Session.leave,
+    Vrfy: _Session.verify,
+    Expn: _Session.expand,
+    OtherCommand: _Session.other,
+}

@@ -114,11 +114,12 @@ def make_client(
     client = pop3.Client(limits=limits)
     client.receive_data(b"+OK ready\r\n")
     client.next_event()
-    for command, reply in (
+    login: list[tuple[pop3.Command, bytes]] = [
         (pop3.Capa(), b"+OK\r\nPIPELINING\r\nUTF8 USER\r\n.\r\n"),
         (pop3.User("mrose"), b"+OK\r\n"),
         (pop3.Pass("secret"), b"+OK\r\n"),
-    ):
+    ]
+    for command, reply in login:
         client.send(command)
         client.receive_data(reply)
         client.next_event()

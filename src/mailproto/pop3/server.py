@@ -296,6 +296,17 @@ class Server(Machine[ServerEvent, ServerItem]):
         else:
             self._send_answer(item)
 
+    def farewell(self, reason: Err) -> None:
+        """Say unasked that the server ends, and take no more commands.
+
+        POP3 has no such response: a client takes it for the answer to its next command. Raises
+        LocalProtocolError while an answer is due, for then that one can say it.
+        """
+        if self._asked is not None or self._awaiting_tls or self._failure is not None:
+            raise LocalProtocolError("a farewell while an answer is due")
+        self._write(serialize_answer(reason))
+        self._state = State.CLOSED
+
     def _send_answer(self, item: Answer) -> None:
         asked = self._asked
         if asked is not None:

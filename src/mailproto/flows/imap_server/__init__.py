@@ -2,8 +2,8 @@
 
 ::
 
-    machine = imap.Server(offer=imap.Offer(mechanisms=mechanisms.names(tls=True), starttls=True))
-    flow = serve(machine, Context(store, directory, mechanisms, shutdown))
+    context = Context(store, directory, shutdown, sasl.Offer())
+    flow = serve(context.machine(starttls=True), context)
 
 Each file carries out the commands of one topic; ``HANDLERS`` is the list of them all.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from mailproto.errors import TransportError
 from mailproto.flows.effects import Flow
 from mailproto.flows.imap_server import (
     append,
@@ -103,5 +104,8 @@ def serve(machine: Server, context: Context) -> Flow[None]:
     try:
         with context.shutdown.watch(session.wakeup):
             yield from session.run(HANDLERS)
+    except TransportError:
+        # Peers that vanish or fail the handshake are daily life.
+        pass
     finally:
         session.leave()

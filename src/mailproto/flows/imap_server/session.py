@@ -12,7 +12,8 @@ from typing import Final, TypeAlias
 from attrs import field
 
 from mailproto._core.frozen import frozen
-from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed
+from mailproto._core.limits import IMAPServerLimits
+from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Trace
 from mailproto.backend.directory import Directory
 from mailproto.backend.store import Account, Store
 from mailproto.errors import (
@@ -30,11 +31,12 @@ from mailproto.flows.shutdown import Shutdown
 from mailproto.imap.commands import Command, Copy, Fetch, Move, Search, Tagged
 from mailproto.imap.commands import Store as StoreFlags
 from mailproto.imap.events import InvalidCommand, ServerEvent
+from mailproto.imap.offer import Offer
 from mailproto.imap.response_code import UNAVAILABLE
 from mailproto.imap.responses import BYE, Completion, Condition, Response
 from mailproto.imap.server import Server
 from mailproto.imap.states import State
-from mailproto.sasl import Offer
+from mailproto.sasl import Offer as SASLOffer
 
 __all__ = ["Context", "Handler", "Session"]
 
@@ -45,15 +47,29 @@ _FAREWELL: Final = 10.0
 
 @frozen
 class Context:
-    """What all sessions of a server share."""
+    """What all IMAP sessions of a server share."""
 
     store: Store
     directory: Directory
-    mechanisms: Offer
-    """Which SASL mechanisms there are; their names belong into the machine's ``imap.Offer``."""
     shutdown: Shutdown
+    sasl: SASLOffer
+    """Make it with the same ``allow_insecure_auth``."""
+    allow_insecure_auth: bool = False
+    """Take LOGIN and AUTHENTICATE also without TLS, where anyone may read the password."""
     identity: Mapping[str, str | None] = field(factory=lambda: {"name": "mailproto"})
     """What ID tells of the server (RFC 2971)."""
+    limits: IMAPServerLimits = IMAPServerLimits()
+
+    def machine(
+        self, *, tls: bool = False, starttls: bool = False, trace: Trace | None = None
+    ) -> Server:
+        """The machine for one connection: ``tls`` for implicit TLS, ``starttls`` to offer it."""
+        offer = Offer(
+            mechanisms=self.sasl.names(tls=tls or starttls),
+            starttls=starttls and not tls,
+            insecure_auth=self.allow_insecure_auth,
+        )
+        return Server(offer=offer, tls=tls, limits=self.limits, trace=trace)
 
 
 class Session:

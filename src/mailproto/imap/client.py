@@ -34,7 +34,13 @@ from mailproto.imap.commands import (
 )
 from mailproto.imap.events import ClientEvent, Unparsed
 from mailproto.imap.parse.fetch import pending_section
-from mailproto.imap.parse.responses import Parsed, is_fetch, is_status, parse_response
+from mailproto.imap.parse.responses import (
+    Parsed,
+    is_fetch,
+    is_status,
+    parse_response,
+    usual_response,
+)
 from mailproto.imap.parse.status import code_is_open
 from mailproto.imap.pipelining import conflict
 from mailproto.imap.quirks import Quirk
@@ -50,6 +56,8 @@ from mailproto.imap.responses import (
     Condition,
     Continuation,
     EnabledData,
+    FetchData,
+    ListData,
 )
 from mailproto.imap.serialize.commands import serialize_command
 from mailproto.imap.states import STATES_OF, State
@@ -105,6 +113,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         "_limit",
         "_limits",
         "_pending",
+        "_plain",
         "_prefix",
         "_quirks",
         "_read_only",
@@ -141,6 +150,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         # The start of a literal that is to be told before its octets.
         self._start: LiteralStart | None = None
         self._writer = CommandWriter(self._output, self._trace)
+        self._plain = False
         # Commands in progress, in the order sent.
         self._pending: dict[str, Command] = {}
         self._in_answer_to: Command | None = None
@@ -319,20 +329,30 @@ class Client(Machine[ClientEvent, ClientItem]):
             if self._start is not None:
                 start, self._start = self._start, None
                 return start
-            step = self._frames.advance(self._limit)
+            step = self._step()
             if step is None:
                 return self._no_more()
             if isinstance(step, LiteralHeader):
                 frame = self._announced(step)
                 if frame is None:
                     continue
-            elif isinstance(step, LiteralChunk):
-                return step
-            else:
+            elif isinstance(step, Frame):
                 frame = step
+            else:
+                return step
             event = self._response(frame)
             if event is not None:
                 return event
+
+    def _step(self) -> Frame | LiteralHeader | LiteralChunk | FetchData | ListData | None:
+        if not self._frames.idle:
+            return self._frames.advance(self._limit)
+        line = self._input.line(self._limit)
+        if line is None:
+            return None
+        # What has no effect on the session may be read by one pattern, without a frame.
+        usual = usual_response(line) if self._plain else None
+        return self._frames.take(line) if usual is None else usual
 
     def _no_more(self) -> ConnectionClosed | Signal:
         if not self._input.ended:
@@ -485,6 +505,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             self._learn(completion.code.capabilities)
 
     def _enter(self, state: State) -> None:
+        self._plain = self._trace is None
         if self._state is not State.LOGOUT:
             self._state = state
         if state is not State.SELECTED:

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from attrs import field
-
 from mailproto._core.frozen import frozen
 
 __all__ = ["STAR", "SequenceSet", "parse_sequence_set", "sequence_set"]
@@ -26,19 +24,15 @@ _SET: Final = re.compile(_RANGE + rb"(?:," + _RANGE + rb")*+")
 _TEN_DIGITS: Final = re.compile(rb"[0-9]{10}")
 
 
-def _ordered(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    return tuple([pair if pair[0] <= pair[1] else (pair[1], pair[0]) for pair in ranges])
-
-
 @frozen
 class SequenceSet:
     """Message numbers or UIDs as (first, last) pairs, in the order written.
 
-    ``SequenceSet([(1, 3), (7, STAR)])`` is ``1:3,7:*``. ``7:3`` and ``3:7`` are the same range
-    and kept as ``(3, 7)``.
+    ``SequenceSet(((1, 3), (7, STAR)))`` is ``1:3,7:*``. The lower number is first, also where it
+    was written ``7:3``, which is the same range.
     """
 
-    ranges: tuple[tuple[int, int], ...] = field(converter=_ordered)
+    ranges: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> SequenceSet:
@@ -116,9 +110,13 @@ def parse_sequence_set(text: bytes) -> SequenceSet | None:
         text = text.replace(b"*", b"%d" % STAR)
     ranges: list[tuple[int, int]] = []
     for part in text.split(b","):
-        first, colon, last = part.partition(b":")
-        low = int(first)
-        ranges.append((low, int(last) if colon else low))
+        if b":" in part:
+            first, _, last = part.partition(b":")
+            low, high = int(first), int(last)
+            ranges.append((low, high) if low <= high else (high, low))
+        else:
+            low = int(part)
+            ranges.append((low, low))
     return SequenceSet(tuple(ranges))
 
 

@@ -23,10 +23,17 @@ from mailproto.imap.responses import FetchData, SectionData
 from mailproto.imap.value import Value
 from mailproto.imap.wire.cursor import ATOM, Cursor
 
-__all__ = ["parse_fetch", "parse_flag_list", "parse_section", "pending_section"]
+__all__ = [
+    "known_flags",
+    "parse_fetch",
+    "parse_flag_list",
+    "parse_section",
+    "pending_section",
+    "usual_fetch",
+]
 
 # Any number of msg-att of the usual kinds, each with the space behind it or before the ")".
-_USUAL: Final = re.compile(
+_USUAL_ITEMS: Final = (
     rb"(?:(?:UID ([1-9][0-9]{0,9})"
     rb'|FLAGS \(([^()"{]*+)\)'
     rb'|INTERNALDATE "([^"]{26})"'
@@ -34,6 +41,8 @@ _USUAL: Final = re.compile(
     rb"|MODSEQ \(([0-9]{1,18})\)"
     rb")(?: (?!\))|(?=\))))++"
 )
+_USUAL: Final = re.compile(_USUAL_ITEMS)
+_WHOLE: Final = re.compile(rb"\* ([1-9][0-9]{0,8}) FETCH \(" + _USUAL_ITEMS + rb"\)")
 _NAME: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9.\-_]*")
 _FLAG: Final = rb"(?:\\?" + ATOM + rb"|\\\*)"
 _FLAGS: Final = re.compile(rb"(?:" + _FLAG + rb"(?: " + _FLAG + rb")*+)?")
@@ -56,16 +65,50 @@ _Scalars: TypeAlias = tuple[
 def parse_fetch(cursor: Cursor, sequence_number: int, *, usual: bool = True) -> FetchData:
     """Read what follows ``* n FETCH ``; without ``usual`` by the general readers alone."""
     cursor.expect(b"(")
-    if usual:
-        found = _USUAL.match(cursor.text, cursor.position)
-        if found is not None and found.end() + 1 == len(cursor.text):
-            uid, flags, when, size, mod_seq = _scalars(cursor, found)
-            cursor.position = len(cursor.text)
-            return FetchData(sequence_number, uid, flags, when, size, None, None, None, (), mod_seq)
     items = _Items(cursor, usual=usual)
     items.read()
     cursor.close_list()
     return items.response(sequence_number)
+
+
+def usual_fetch(line: bytes) -> FetchData | None:
+    """A whole response of nothing but the usual items; ``None`` if it is another."""
+    found = _WHOLE.fullmatch(line)
+    if found is None:
+        return None
+    sequence_number, uid, flags, date, size, mod_seq = found.groups()
+    known = when = None
+    if flags is not None:
+        known = known_flags(flags)
+        if known is None:
+            return None
+    if date is not None:
+        when = date_time(date)
+        if when is None:
+            return None
+    if uid is not None and len(uid) == 10 and int(uid) > NUMBER_32:
+        return None
+    return FetchData(
+        int(sequence_number),
+        None if uid is None else int(uid),
+        known,
+        when,
+        None if size is None else int(size),
+        None,
+        None,
+        None,
+        (),
+        None if mod_seq is None else int(mod_seq),
+    )
+
+
+def known_flags(text: bytes) -> tuple[str, ...] | None:
+    """The flags in the inside of a ``flag-list``; ``None`` if ``text`` is not that."""
+    known = _known_flags.get(text)
+    if known is None and _FLAGS.fullmatch(text) is not None:
+        known = tuple([canonical_flag(flag.decode("ascii")) for flag in text.split()])
+        remember(_known_flags, text, known)
+    return known
 
 
 def pending_section(cursor: Cursor) -> tuple[int | None, Section | FetchAtt] | None:
@@ -280,11 +323,8 @@ def parse_flag_list(cursor: Cursor) -> tuple[str, ...]:
     found = _FLAGS.match(cursor.text, start)
     if found is not None and cursor.text[found.end() : found.end() + 1] == b")":
         cursor.position = found.end() + 1
-        text = found[0]
-        known = _known_flags.get(text)
-        if known is None:
-            known = tuple([canonical_flag(flag.decode("ascii")) for flag in text.split()])
-            remember(_known_flags, text, known)
+        known = known_flags(found[0])
+        assert known is not None
         return known
     flags: list[str] = []
     while not cursor.at(b")") and not cursor.at(b" )"):

@@ -13,8 +13,7 @@ from typing import Final, TypeAlias, cast
 
 from mailproto._core.strict import NUMBER_32, NUMBER_64
 from mailproto.imap.mailbox_name import MailboxName
-from mailproto.imap.parse.fetch import parse_fetch, parse_flag_list
-from mailproto.imap.parse.memo import remember
+from mailproto.imap.parse.fetch import known_flags, parse_fetch, parse_flag_list, usual_fetch
 from mailproto.imap.parse.status import parse_capabilities, parse_text
 from mailproto.imap.quirks import Quirk
 from mailproto.imap.responses import (
@@ -27,6 +26,7 @@ from mailproto.imap.responses import (
     ESearchData,
     ExistsData,
     ExpungeData,
+    FetchData,
     FlagsData,
     IdData,
     ListData,
@@ -44,7 +44,7 @@ from mailproto.imap.value import Value
 from mailproto.imap.wire.cursor import ASTRING, QUOTED, Cursor, unquote
 from mailproto.imap.wire.frames import Frame
 
-__all__ = ["Parsed", "is_fetch", "is_status", "parse_response"]
+__all__ = ["Parsed", "is_fetch", "is_status", "parse_response", "usual_response"]
 
 Parsed: TypeAlias = Condition | Completion | Continuation | UntaggedData
 
@@ -70,7 +70,6 @@ _SET: Final = re.compile(rb"[0-9:,*]+")
 
 _STATES: Final = {state.value.encode("ascii"): state for state in ConditionState}
 _STATUS_ITEMS: Final = {item.value: item for item in StatusItem}
-_known_attributes: dict[bytes, tuple[str, ...]] = {}
 
 
 def parse_response(
@@ -84,17 +83,38 @@ def parse_response(
     cursor = Cursor(frame, depth=depth)
     text = frame.text
     if usual:
+        if not frame.literals:
+            done = usual_response(text)
+            if done is not None:
+                return done, cursor.quirks
         found = _FETCH.match(text)
         if found is not None:
             number = int(found[1])
             if number <= NUMBER_32:
                 cursor.position = found.end()
                 return _ended(parse_fetch(cursor, number), cursor), cursor.quirks
-        elif not frame.literals:
-            found = _LIST.fullmatch(text)
-            if found is not None:
-                return _usual_list(cursor, found), cursor.quirks
     return _general(cursor, text, usual=usual), cursor.quirks
+
+
+def usual_response(line: bytes) -> FetchData | ListData | None:
+    """The value of a line that one pattern can read whole, ``None`` for all others.
+
+    These two come by the ten thousand: FETCH of numbers, flags and dates, and LIST.
+    """
+    if line[-1:] == b")":
+        return usual_fetch(line)
+    found = _LIST.fullmatch(line)
+    if found is None:
+        return None
+    text, delimiter, quoted, name = found.groups()
+    attributes = known_flags(text)
+    if attributes is None:
+        return None
+    return ListData(
+        attributes,
+        None if delimiter is None else delimiter[-1:].decode("latin-1"),
+        MailboxName(unquote(quoted) if name is None else name),
+    )
 
 
 def is_fetch(first_line: bytes) -> re.Match[bytes] | None:
@@ -164,21 +184,6 @@ _NUMBERED_DATA: Final[dict[bytes, Callable[[int], UntaggedData]]] = {
 
 
 # ------------------------------------------------------------------------------ LIST and LSUB
-
-
-def _usual_list(cursor: Cursor, found: re.Match[bytes]) -> ListData:
-    text, delimiter, quoted, name = found.groups()
-    attributes = _known_attributes.get(text)
-    if attributes is None:
-        cursor.position = found.start(1) - 1
-        attributes = parse_flag_list(cursor)
-        if not cursor.quirks:
-            remember(_known_attributes, text, attributes)
-    return ListData(
-        attributes,
-        None if delimiter is None else delimiter[-1:].decode("latin-1"),
-        MailboxName(unquote(quoted) if name is None else name),
-    )
 
 
 def _list(cursor: Cursor) -> ListData:

@@ -155,8 +155,10 @@ class FrameReader:
                 return chunk
             self._mode = _Mode.LINE
         line = self._input.line(limit - self._size)
-        if line is None:
-            return None
+        return None if line is None else self.take(line)
+
+    def take(self, line: bytes) -> Frame | LiteralHeader:
+        """The step that a line makes which the owner has read itself."""
         header = literal_header(line) if line[-1:] == b"}" else None
         if header is None:
             return self._end(line) if self._text else Frame(line)

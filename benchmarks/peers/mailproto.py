@@ -192,6 +192,7 @@ def commands(server, chunks):
             if type(event) is imap.Tagged:
                 found.append(event)
                 if type(event.command) is imap.Append:
+                    server.accept()
                     continue
             elif type(event) is not imap.LiteralEnd:
                 continue

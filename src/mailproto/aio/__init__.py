@@ -6,6 +6,20 @@ names are the same in ``mailproto.sync``. A protocol is loaded when its module i
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from mailproto.aio.server import Server
 
-__all__ = ["Server"]
+if TYPE_CHECKING:
+    from mailproto.aio import imap as imap
+    from mailproto.aio import pop3 as pop3
+    from mailproto.aio import smtp as smtp
+
+__all__ = ["Server", "imap", "pop3", "smtp"]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("imap", "pop3", "smtp"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

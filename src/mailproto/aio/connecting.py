@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mailproto.flows.effects import Flow
 
-__all__ = ["Client", "dial"]
+__all__ = ["Client", "Driver", "dial"]
 
 T = TypeVar("T")
 

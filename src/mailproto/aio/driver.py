@@ -97,6 +97,13 @@ class Driver(asyncio.Protocol):
         return self._channel
 
     @property
+    def local_address(self) -> str:
+        """The host part of our end's address; empty for a socket without one."""
+        transport = self._transport
+        name: object = None if transport is None else transport.get_extra_info("sockname")
+        return str(cast("tuple[object, ...]", name)[0]) if isinstance(name, tuple) else ""
+
+    @property
     def closed(self) -> bool:
         """Whether the connection can be used no more."""
         return self._closed

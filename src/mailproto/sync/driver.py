@@ -10,7 +10,7 @@ import inspect
 import selectors
 import socket
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from mailproto.errors import (
     ConnectionLost,
@@ -90,6 +90,12 @@ class Driver:
     def channel(self) -> TLSChannel | None:
         """The TLS session, once there is one."""
         return self._channel
+
+    @property
+    def local_address(self) -> str:
+        """The host part of our end's address; empty for a socket without one."""
+        name: object = self._socket.getsockname()
+        return str(cast("tuple[object, ...]", name)[0]) if isinstance(name, tuple) else ""
 
     @property
     def closed(self) -> bool:

@@ -1,0 +1,102 @@
+"""How a client's session begins: TLS as the caller named it, the greeting, the login.
+
+There is no silent fallback: ``"implicit"`` and ``"starttls"`` end in TLS or in an exception, and
+without TLS no password is sent unless the caller insists by name.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from mailproto.flows.effects import Flow, deadline, start_tls
+from mailproto.sasl import Credentials, PasswordCredentials
+
+if TYPE_CHECKING:
+    from mailproto.flows import imap_client, pop3_client, smtp_client
+
+__all__ = [
+    "IMAP_PORTS",
+    "POP3_PORTS",
+    "SMTP_PORTS",
+    "Login",
+    "TLSMode",
+    "address_literal",
+    "open_imap",
+    "open_pop3",
+    "open_smtp",
+]
+
+TLSMode: TypeAlias = Literal["implicit", "starttls", "none"]
+"""TLS from the first octet, by an upgrade before anything else, or none."""
+
+Login: TypeAlias = tuple[str, str] | Credentials | None
+"""User and password, any other credentials of SASL, or nobody."""
+
+SMTP_PORTS: Final[dict[TLSMode, int]] = {"implicit": 465, "starttls": 587, "none": 25}
+IMAP_PORTS: Final[dict[TLSMode, int]] = {"implicit": 993, "starttls": 143, "none": 143}
+POP3_PORTS: Final[dict[TLSMode, int]] = {"implicit": 995, "starttls": 110, "none": 110}
+
+_HANDSHAKE: Final = 60.0
+
+
+def _implicit_tls(tls: TLSMode) -> Flow[None]:
+    if tls == "implicit":
+        yield from deadline(_HANDSHAKE)
+        yield from start_tls()
+
+
+def _credentials(login: tuple[str, str] | Credentials) -> Credentials:
+    return PasswordCredentials(*login) if isinstance(login, tuple) else login
+
+
+def open_smtp(session: smtp_client.Session, tls: TLSMode, login: Login) -> Flow[None]:
+    """Greeting, EHLO or LHLO, STARTTLS and AUTH as wanted.
+
+    Raises SecurityError, AuthenticationFailed, CommandFailed.
+    """
+    yield from _implicit_tls(tls)
+    yield from session.begin(starttls=tls == "starttls")
+    if login is not None:
+        yield from session.authenticate(_credentials(login))
+
+
+def open_imap(
+    session: imap_client.Session, tls: TLSMode, login: Login, *, allow_insecure_auth: bool
+) -> Flow[None]:
+    """Greeting, STARTTLS and login as wanted.
+
+    Raises SecurityError, AuthenticationFailed, CommandFailed.
+    """
+    yield from _implicit_tls(tls)
+    yield from session.greeting()
+    if tls == "starttls":
+        yield from session.starttls()
+    if isinstance(login, tuple):
+        yield from session.sign_in(*login, allow_insecure_auth=allow_insecure_auth)
+    elif login is not None:
+        yield from session.authenticate(login, allow_insecure_auth=allow_insecure_auth)
+
+
+def open_pop3(session: pop3_client.Session, tls: TLSMode, login: Login) -> Flow[None]:
+    """Greeting, STLS and login as wanted.
+
+    Raises SecurityError, AuthenticationFailed, CommandFailed.
+    """
+    yield from _implicit_tls(tls)
+    yield from session.greet()
+    if tls == "starttls":
+        yield from session.start_tls()
+    if isinstance(login, tuple):
+        yield from session.login(*login)
+    elif login is not None:
+        yield from session.authenticate(login)
+
+
+def address_literal(address: str) -> str:
+    """How a client without a name calls itself in EHLO (RFC 5321 section 4.1.3)."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "localhost"
+    return f"[{ip}]" if ip.version == 4 else f"[IPv6:{ip}]"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Final
 
 from mailproto._core.frozen import frozen
@@ -103,11 +104,16 @@ def parse_sequence_set(text: bytes) -> SequenceSet | None:
     """The set that ``text`` spells, ``None`` if it is not one (zero and 2**32 are not numbers)."""
     if _SET.fullmatch(text) is None:
         return None
-    if any(int(number) > _LARGEST for number in _TEN_DIGITS.findall(text)):
-        return None
     if b"*" in text:
-        # What stands for the star is checked above to be no number that the peer wrote.
-        text = text.replace(b"*", b"%d" % STAR)
+        # What stands for the star must be no number that the peer wrote.
+        if any(int(number) > _LARGEST for number in _TEN_DIGITS.findall(text)):
+            return None
+        return SequenceSet(_ranges(text.replace(b"*", b"%d" % STAR)))
+    ranges = _ranges(text)
+    return SequenceSet(ranges) if max(map(itemgetter(1), ranges)) <= _LARGEST else None
+
+
+def _ranges(text: bytes) -> tuple[tuple[int, int], ...]:
     ranges: list[tuple[int, int]] = []
     for part in text.split(b","):
         if b":" in part:
@@ -117,7 +123,7 @@ def parse_sequence_set(text: bytes) -> SequenceSet | None:
         else:
             low = int(part)
             ranges.append((low, low))
-    return SequenceSet(tuple(ranges))
+    return tuple(ranges)
 
 
 def sequence_set(value: SequenceSet | str | int | Iterable[int]) -> SequenceSet:

@@ -192,9 +192,9 @@ def commands(server, chunks):
             if type(event) is imap.Tagged:
                 found.append(event)
                 if type(event.command) is imap.Append:
-                    server.accept()
+                    server.accept()  # the content may come
                     continue
-            elif type(event) is not imap.LiteralEnd:
+            elif type(event) is imap.LiteralChunk:
                 continue
             server.send(imap.Completion(found[-1].tag, imap.OK, "done"))
         server.data_to_send()

@@ -74,6 +74,16 @@ def test_md5_and_sha_1_are_replaced_by_sha_256(weak: str) -> None:
     assert binding.data == hashlib.sha256(der).digest()
 
 
+def test_pss_without_a_named_hash_means_sha_1_and_so_sha_256() -> None:
+    """RFC 4055 section 3.1: the default of hashAlgorithm is SHA-1. Only the outline is built."""
+    pss = bytes.fromhex("06092a864886f70d01010a") + bytes.fromhex("3000")
+    content = bytes.fromhex("3000") + b"\x30" + bytes((len(pss),)) + pss
+    der = b"\x30" + bytes((len(content),)) + content
+    binding = sasl.tls_server_end_point(der)
+    assert binding is not None
+    assert binding.data == hashlib.sha256(der).digest()
+
+
 def test_a_signature_without_a_hash_has_no_end_point() -> None:
     assert sasl.tls_server_end_point(certificate(ED25519, None)) is None
 

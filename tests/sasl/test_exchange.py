@@ -119,6 +119,26 @@ def test_a_response_that_is_not_base64_ends_the_exchange() -> None:
     assert server.malformed() == sasl.Failure(sasl.FailureReason.MALFORMED)
 
 
+def test_P26_cancel_before_the_start() -> None:
+    _, server = pair(sasl.PLAIN, ALICE)
+    assert server.cancel() == sasl.Failure(sasl.FailureReason.CANCELLED)
+    with pytest.raises(LocalProtocolError):
+        server.start(b"\0alice\0secret")
+
+
+def test_an_answer_of_the_wrong_kind_never_logs_in() -> None:
+    _, server = pair(sasl.PLAIN, ALICE)
+    server.start(b"\0alice\0secret")
+    with pytest.raises(TypeError):
+        server.answer(sasl.CramMD5Keys("secret"))
+    assert server.cancel() == sasl.Failure(sasl.FailureReason.CANCELLED)
+    _, server = pair(sasl.SCRAM_SHA_1, ALICE)
+    server.start(b"n,,n=alice,r=abc")
+    with pytest.raises(TypeError):
+        server.answer("alice")
+    assert server.cancel() == sasl.Failure(sasl.FailureReason.CANCELLED)
+
+
 def test_P26_a_refusal_says_one_thing_only() -> None:
     """Unknown user, wrong password, identity that is not his: the same Failure."""
     refused = sasl.Failure(sasl.FailureReason.REFUSED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -281,6 +283,14 @@ def test_a_changed_response_never_logs_in_as_somebody_else(
 def test_P17_malformed_messages_are_called_so(mechanism: sasl.Mechanism, initial: bytes) -> None:
     _, server = pair(mechanism, CREDENTIALS[mechanism])
     assert server.start(initial) == sasl.Failure(sasl.FailureReason.MALFORMED)
+
+
+@given(password=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+@pytest.mark.parametrize("repeat", [1, 100])
+def test_cram_md5_is_the_hmac_of_the_standard_library(password: str, repeat: int) -> None:
+    key = password * repeat
+    expected = hmac.new(key.encode(), b"<1@localhost>", "md5").hexdigest().encode()
+    assert sasl.CramMD5Keys(key).digest(b"<1@localhost>") == expected
 
 
 @pytest.mark.parametrize("digest", [b"", b"0" * 31, b"0" * 33, b"G" * 32, b"A" * 32, b"\xd9" * 32])

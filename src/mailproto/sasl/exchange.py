@@ -155,8 +155,7 @@ ServerDialogue: TypeAlias = ServerPart[Success | Failure]
 def challenge(data: bytes) -> ServerPart[bytes]:
     """The client's response to ``data``."""
     response = yield Challenge(data)
-    if not isinstance(response, bytes):
-        raise TypeError("a challenge is answered with the client's octets")
+    assert isinstance(response, bytes)
     return response
 
 

@@ -136,7 +136,7 @@ _LONGEST_FIELD_NAME: Final = 998
 # Chunks are gathered up to the first number; at most the second is searched for a delimiter at
 # once, so that a part costs a bounded look ahead.
 _GATHER: Final = 4096
-_WINDOW: Final = 32768
+_WINDOW: Final = 8192
 
 
 class _State(enum.Enum):

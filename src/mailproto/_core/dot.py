@@ -123,16 +123,20 @@ class Unstuffer:
                 data = held + data[start:]
                 start = 0
         # A single-octet search is far quicker, and base64 has no dots.
+        dot = -1
         if data.find(b".", start) >= 0:
-            end = data.find(_END, start)
+            # The first dot that begins a line is the end, unless it was doubled by the sender.
+            end = dot = data.find(b"\r\n.", start)
+            if dot >= 0 and not data.startswith(b"\r\n", dot + 3):
+                end = data.find(_END, dot)
             if end >= 0:
                 self._held = b""
                 source.skip(size - (len(data) - end - 5))
-                return self._content(data[start : end + 2]), True
+                return self._content(data[start : end + 2], stuffed=end != dot), True
         source.skip(size)
         hold = self._tail(data)
         self._held = data[len(data) - hold :] if hold else b""
-        return self._content(data[start : len(data) - hold]), False
+        return self._content(data[start : len(data) - hold], stuffed=dot >= 0), False
 
     @staticmethod
     def _tail(data: bytes) -> int:
@@ -143,7 +147,7 @@ class Unstuffer:
                     return size
         return 0
 
-    def _content(self, wire: bytes) -> bytes:
+    def _content(self, wire: bytes, *, stuffed: bool) -> bytes:
         if not wire:
             return wire
         seen, self._seen = self._seen, self._seen + len(wire)
@@ -158,7 +162,7 @@ class Unstuffer:
                     wire = wire[:bare]
         elif self._policy is BareNewlines.REJECT:
             return b""
-        if b"." in wire:
+        if stuffed:
             wire = _substitute(wire, b"\r\n.", b"\r\n")
         if not self._begun:
             self._begun = True

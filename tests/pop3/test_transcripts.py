@@ -179,7 +179,7 @@ def test_rfc2595_section_4_stls_on_both() -> None:
     events = play_server(script[:4], client, [pop3.Stls()])
     assert events == [pop3.Greeting("ready"), pop3.Ok("Begin TLS negotiation")]
     assert client.tls
-    with pytest.raises(LocalProtocolError, match="STLS under TLS"):
+    with pytest.raises(LocalProtocolError, match="TLS is on"):
         client.send(pop3.Stls())
 
 

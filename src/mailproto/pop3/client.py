@@ -211,7 +211,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         Raises LocalProtocolError if the state forbids it, if it would be pipelined and the server
         has not announced PIPELINING, or if an argument cannot be written.
         """
-        if isinstance(item, AuthResponse | AuthCancel):
+        if isinstance(item, (AuthResponse, AuthCancel)):
             if not self._exchange:
                 raise LocalProtocolError("no challenge waits for a response")
             line = serialize_command(item)
@@ -219,15 +219,13 @@ class Client(Machine[ClientEvent, ClientItem]):
         else:
             self._check(item)
             line = serialize_command(item)
-            if not line.isascii():
-                self._check_utf8(item)
+            if self._assumed is State.AUTHORIZATION:
+                self._toward_login(item, line)
+            elif isinstance(item, Quit):
+                self._assumed = State.CLOSED
             if not self._pending and len(self._input):
                 self._stray = True
             self._pending.append(item)
-            self._assumed = self._after(item, self._assumed)
-            self._user_sent = isinstance(item, User)
-            if isinstance(item, Auth):
-                self._exchange = False
         self._output.write(line)
         if self._trace is not None:
             self._trace("C", redact_command(item, line))
@@ -236,43 +234,49 @@ class Client(Machine[ClientEvent, ClientItem]):
         allowed = STATES_OF.get(type(item))
         if allowed is None:
             raise LocalProtocolError(f"not a POP3 command: {type(item).__name__}")
-        name = type(item).__name__.upper()
-        if self._failure is not None or self._awaiting_tls or self._exchange is not None:
-            reason = "the connection has failed" if self._failure is not None else "TLS is due"
-            if self._exchange is not None:
-                reason = "an AUTH exchange is under way"
-            raise LocalProtocolError(f"{name} cannot be sent: {reason}")
-        if self._assumed not in allowed:
-            raise LocalProtocolError(f"{name} is not allowed in the state {self._assumed.value}")
-        if self._pending:
-            self._check_pipelining(name)
+        reason: str | None = None
+        if self._failure is not None:
+            reason = "the connection has failed"
+        elif self._awaiting_tls:
+            reason = "TLS is due"
+        elif self._exchange is not None:
+            reason = "an AUTH exchange is under way"
+        elif self._assumed not in allowed:
+            reason = f"not allowed in the state {self._assumed.value}"
+        elif self._pending:
+            reason = self._no_pipelining()
+        if reason is not None:
+            raise LocalProtocolError(f"{type(item).__name__.upper()} cannot be sent: {reason}")
+
+    def _toward_login(self, item: Command, line: bytes) -> None:
+        """What is particular to AUTHORIZATION; raises before it changes anything."""
+        reason: str | None = None
         if isinstance(item, Pass) and not self._user_sent:
-            raise LocalProtocolError("PASS must follow USER (RFC 1939 section 7)")
-        if isinstance(item, Apop):
-            if not self._apop:
-                raise LocalProtocolError("APOP is off: construct Client(apop=True) to allow it")
-            if self._timestamp is None:
-                raise LocalProtocolError("the server's greeting has no timestamp for APOP")
-        if isinstance(item, Stls) and self._tls:
-            raise LocalProtocolError("STLS under TLS")
+            reason = "it must follow USER (RFC 1939 section 7)"
+        elif isinstance(item, Stls) and self._tls:
+            reason = "TLS is on already"
+        elif isinstance(item, Apop) and not self._apop:
+            reason = "APOP is off: construct Client(apop=True) to allow it"
+        elif isinstance(item, Apop) and self._timestamp is None:
+            reason = "the server's greeting has no timestamp for APOP"
+        elif not line.isascii() and not (self._capabilities and self._capabilities.utf8_user):
+            reason = "beyond ASCII, and the server has not announced UTF8 USER (RFC 6856)"
+        if reason is not None:
+            raise LocalProtocolError(f"{type(item).__name__.upper()} cannot be sent: {reason}")
+        self._user_sent = isinstance(item, User)
+        if isinstance(item, Auth):
+            self._exchange = False
+        self._assumed = self._after(item, self._assumed)
 
-    def _check_pipelining(self, name: str) -> None:
+    def _no_pipelining(self) -> str | None:
+        """Why nothing can be sent before the last answer has come; ``None`` if it can."""
         if isinstance(self._pending[-1], Stls | Quit | Auth):
-            blocking = type(self._pending[-1]).__name__.upper()
-            raise LocalProtocolError(f"{name} cannot follow {blocking} before its answer")
+            return f"{type(self._pending[-1]).__name__.upper()} has not been answered"
         if self._capabilities is None or not self._capabilities.pipelining:
-            raise LocalProtocolError(
-                f"{name} would be pipelined, but the server has not announced PIPELINING"
-            )
+            return "the server has not announced PIPELINING"
         if len(self._pending) >= self._limits.pending_commands:
-            raise LocalProtocolError(f"{len(self._pending)} commands are pending already")
-
-    def _check_utf8(self, item: Command) -> None:
-        if self._capabilities is None or not self._capabilities.utf8_user:
-            raise LocalProtocolError(
-                f"{type(item).__name__.upper()} beyond ASCII: the server has not announced"
-                " UTF8 USER (RFC 6856 section 2.2)"
-            )
+            return f"{len(self._pending)} commands are pending already"
+        return None
 
     @staticmethod
     def _after(command: Command, state: State) -> State:
@@ -330,7 +334,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             return NEED_DATA
         if not pending or self._stray:
             raise RemoteProtocolError(f"a response that no command waits for: {line!r}")
-        text = self._positive(line)
+        text = line[4:] if line[:4] == b"+OK " else self._positive(line)
         if text is not None:
             command = pending.popleft()
             self._in_answer_to = command

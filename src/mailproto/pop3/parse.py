@@ -80,8 +80,8 @@ RESP_CODE: Final = re.compile(rb"\[([!-.0-\\^-~]+(?:/[!-.0-\\^-~]+)*)\] ?")
 
 # Many scan listings or unique-id listings in the strict form (RFC 1939 section 5 and 7), with
 # numbers that json.loads and int take as they are
-SCAN_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8} (?:0|[1-9][0-9]{0,17})\r\n)*+")
-UNIQUE_ID_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8} [!-~]{1,70}\r\n)*+")
+SCAN_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ (?:0|[1-9][0-9]{0,17}+)\r\n)*+")
+UNIQUE_ID_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ [!-~]{1,70}+\r\n)*+")
 
 _TWO_FIELDS: Final = re.compile(rb"([ \t]*)([^ \t]+)([ \t]+)([^ \t].*)", re.DOTALL)
 

@@ -59,7 +59,7 @@ def test_smtplib(server: MailServer, observer: Observer, lane: Lane) -> None:
             SENDER,
             [RECIPIENT, "nobody@peer.test", "bob@peer.test"],
             message,
-            mail_options=["BODY=8BITMIME", f"SIZE={len(message)}"],
+            mail_options=["BODY=8BITMIME"],
         )
         assert refused.keys() == {"nobody@peer.test"}
         assert refused["nobody@peer.test"][0] == 550

@@ -21,6 +21,7 @@ __all__ = ["Frame", "FrameReader", "Literal", "LiteralHeader", "literal_header"]
 Literal: TypeAlias = bytes | Streamed
 """The octets, or the size of those that were not kept."""
 
+_SMALL: Final = 256
 _HEADER: Final = re.compile(rb"(~?)\{([0-9]+)(\+?)\}")
 
 
@@ -211,7 +212,11 @@ class FrameReader:
             if self._mode is _Mode.STREAM:
                 return LiteralChunk(data)
             if self._mode is _Mode.COLLECT:
-                self._chunks.append(data)
+                # A list of single octets takes nine times their memory.
+                if self._chunks and len(self._chunks[-1]) + len(data) <= _SMALL:
+                    self._chunks[-1] += data
+                else:
+                    self._chunks.append(data)
                 if not self._remaining:
                     self._literals.append(b"".join(self._chunks))
                     self._chunks = []

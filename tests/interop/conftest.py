@@ -94,9 +94,13 @@ def start_serve(certificate: CertificateFiles, tmp_path: Path) -> Iterator[Serve
     """Start `mailproto serve` with these options added to users, domain and certificate."""
     with ExitStack() as stack:
 
-        def start(*options: str, certificate: CertificateFiles | None = certificate) -> Serve:
+        def start(
+            *options: str,
+            domain: str = DOMAIN,
+            certificate: CertificateFiles | None = certificate,
+        ) -> Serve:
             everything = [f"--user={user}:{PASSWORD}" for user in USERS]
-            everything += [f"--domain={DOMAIN}"]
+            everything += [f"--domain={domain}"]
             if certificate is not None:
                 everything += [f"--tls-cert={certificate.cert}"]
                 everything += [f"--tls-key={certificate.key}"]

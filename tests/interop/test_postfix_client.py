@@ -24,7 +24,7 @@ def inject(postfix: Postfix, *recipients: str, message: bytes) -> None:
 def test_postfix_submits_to_us_with_authentication(
     start_serve: Callable[..., Serve], start_postfix: Callable[..., Postfix], *, tls: bool
 ) -> None:
-    ours = start_serve("--domain=other.test", *([] if tls else ["--allow-insecure-auth"]))
+    ours = start_serve(*([] if tls else ["--allow-insecure-auth"]), domain="other.test")
     relay = Relay(ours.submission, tls=tls, user="alice", password="secret")
     message = make_message(lines=3000)
     inject(start_postfix(relay=relay), "bob@other.test", message=message)
@@ -35,7 +35,7 @@ def test_postfix_submits_to_us_with_authentication(
 def test_postfix_delivers_to_our_smtp_port(
     start_serve: Callable[..., Serve], start_postfix: Callable[..., Postfix], *, tls: bool
 ) -> None:
-    ours = start_serve("--domain=other.test")
+    ours = start_serve(domain="other.test")
     postfix = start_postfix(relay=Relay(ours.smtp, tls=tls))
     for number in range(5):
         inject(
@@ -62,9 +62,8 @@ def test_postfix_delivers_to_our_lmtp_port(
 
 def test_we_relay_to_postfix(start_serve: Callable[..., Serve], postfix: Postfix) -> None:
     """Mail of an authenticated sender for another domain goes where --relay says."""
-    ours = start_serve(
-        "--domain=home.test", f"--relay={postfix.host}:{postfix.smtp}", "--allow-insecure-auth"
-    )
+    relay = f"--relay={postfix.host}:{postfix.smtp}"
+    ours = start_serve(relay, "--allow-insecure-auth", domain="home.test")
     before = len(postfix.delivered("carol"))
     with smtplib.SMTP(ours.host, ours.submission, timeout=20) as smtp:
         smtp.login("alice", "secret")

@@ -32,7 +32,7 @@ def swaks(
     port: int,
     home: Path,
     *options: str,
-    status: int = 0,
+    status: int | None = 0,
     message: bytes | None = None,
 ) -> Finished:
     data = home / "message"
@@ -120,8 +120,9 @@ def test_submission_demands_authentication(server: MailServer, tmp_path: Path) -
         "--to",
         RECIPIENT,
         *trusting(server, Lane.STARTTLS),
-        status=24,  # swaks: no sender or no recipient was accepted
+        status=None,
     )
+    assert refused.status in {23, 24}, refused.report()  # swaks: MAIL or RCPT was refused
     assert re.search(rb"<[*~]\* 5", refused.stdout), refused.report()
 
 

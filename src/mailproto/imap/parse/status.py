@@ -86,7 +86,7 @@ def _code(cursor: Cursor) -> ResponseCode | None:
     if not cursor.take(b"]"):
         cursor.position = start
         return None
-    return Code(name, raw if found[2] else None)
+    return Code(name, raw or None)
 
 
 def _number(cursor: Cursor, name: str) -> ResponseCode:

@@ -124,12 +124,12 @@ class OutgoingContent:
         return line
 
     def _check_newlines(self, data: bytes) -> None:
-        if self._stuffer.after_cr:
-            bare = -1 if data[:1] in (b"\n", b"") else 0
-            rest = data[1:]
-            if bare < 0 and (found := find_bare_newline(rest)) >= 0:
-                bare = found + 1
+        if self._stuffer.after_cr and data[:1] not in (b"\n", b""):
+            bare = -1
         else:
-            bare = find_bare_newline(data)
-        if bare >= 0:
-            raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size + bare}")
+            skipped = 1 if self._stuffer.after_cr else 0
+            found = find_bare_newline(data[skipped:])
+            if found < 0:
+                return
+            bare = found + skipped
+        raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size + bare}")

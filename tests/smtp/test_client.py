@@ -1,0 +1,621 @@
+"""The client machine: transcripts, pipelining, pairing of replies, content, what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailproto import smtp
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.smtp.commands import Command
+from mailproto.smtp.states import LEGAL, State
+from mailproto.testing import play_server, splits, transcript
+
+alice = smtp.Mailbox("alice", "example.com")
+bob = smtp.Mailbox("bob", "example.com")
+MAIL, RCPT = smtp.Mail(alice), smtp.Rcpt(bob)
+EVERYTHING = (
+    b"250-mx\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+    b"250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 DSN\r\n"
+)
+
+
+def client(**options: object) -> smtp.Client:
+    """A client that was greeted."""
+    machine = smtp.Client(**options)  # type: ignore[arg-type]  # options of any kind
+    machine.receive_data(b"220 mx ESMTP\r\n")
+    assert machine.next_event() == smtp.Reply(220, "mx ESMTP")
+    return machine
+
+
+def ready(offer: bytes = EVERYTHING, **options: object) -> smtp.Client:
+    machine = client(**options)
+    machine.send(smtp.Lhlo("a") if options.get("lmtp") else smtp.Ehlo("a"))
+    answer(machine, offer)
+    return machine
+
+
+def answer(machine: smtp.Client, data: bytes) -> list[object]:
+    """The events of ``data``; what was sent before is taken away."""
+    machine.data_to_send()
+    machine.receive_data(data)
+    events: list[object] = []
+    while not isinstance(event := machine.next_event(), smtp.ConnectionClosed | type(smtp.PAUSED)):
+        events.append(event)
+    return events
+
+
+def in_content(**options: object) -> smtp.Client:
+    machine = ready(**options)
+    for command in (MAIL, RCPT, RCPT, smtp.Data()):
+        machine.send(command)
+    answer(machine, b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n")
+    return machine
+
+
+# ------------------------------------------------------------------------------- transcripts
+
+
+def test_P19_RFC_5321_D_1_as_a_client() -> None:
+    machine = smtp.Client()
+    script = transcript("""S: 220 foo.com Simple Mail Transfer Service Ready
+C: EHLO bar.com
+S: 250-foo.com greets bar.com
+S: 250-8BITMIME
+S: 250-SIZE
+S: 250-DSN
+S: 250 HELP
+C: MAIL FROM:<Smith@bar.com>
+S: 250 OK
+C: RCPT TO:<Jones@foo.com>
+S: 250 OK
+C: RCPT TO:<Green@foo.com>
+S: 550 No such user here
+C: RCPT TO:<Brown@foo.com>
+S: 250 OK
+C: DATA
+S: 354 Start mail input; end with <CRLF>.<CRLF>
+C: Blah blah blah...
+C: ...etc. etc. etc.
+C: .
+S: 250 OK
+C: QUIT
+S: 221 foo.com Service closing transmission channel""")
+    says: list[Command] = [
+        smtp.Ehlo("bar.com"),
+        smtp.Mail(smtp.Mailbox("Smith", "bar.com")),
+        *(smtp.Rcpt(smtp.Mailbox(name, "foo.com")) for name in ("Jones", "Green", "Brown")),
+        smtp.Data(),
+        smtp.Body(b"Blah blah blah...\r\n..etc. etc. etc.\r\n"),
+        smtp.EndOfMessage(),
+        smtp.Quit(),
+    ]
+    events = play_server(script, machine, says)
+    assert [e.code for e in events if isinstance(e, smtp.Reply)] == [
+        220, 250, 250, 250, 550, 250, 354, 250, 221,
+    ]  # fmt: skip
+    assert machine.capabilities is not None
+    assert set(machine.capabilities.keywords) == {"8BITMIME", "SIZE", "DSN", "HELP"}
+    assert machine.closing
+
+
+# ----------------------------------------------------------------------------- pairing, pipelining
+
+
+def test_groups_are_paired_with_their_replies() -> None:
+    machine = ready()
+    commands = [MAIL, RCPT, smtp.Rcpt(alice), smtp.Data()]
+    for command in commands:
+        machine.send(command)
+    assert machine.pending == 4
+    assert machine.data_to_send() == (
+        b"MAIL FROM:<alice@example.com>\r\nRCPT TO:<bob@example.com>\r\n"
+        b"RCPT TO:<alice@example.com>\r\nDATA\r\n"
+    )
+    machine.receive_data(b"250 2.1.0 a\r\n550 5.1.1 b\r\n250 c\r\n354 d\r\n")
+    seen = [(machine.next_event(), machine.answered) for _ in commands]
+    assert seen == [
+        (smtp.Reply(250, "a", smtp.EnhancedCode(2, 1, 0)), commands[0]),
+        (smtp.Reply(550, "b", smtp.EnhancedCode(5, 1, 1)), commands[1]),
+        (smtp.Reply(250, "c"), commands[2]),
+        (smtp.Reply(354, "d"), commands[3]),
+    ]
+    assert machine.recipients == 1
+    machine.send(smtp.Body(b"hello"))
+    machine.send(smtp.EndOfMessage())
+    # The content may be followed by the next transaction (RFC 2920 section 3.1).
+    machine.send(smtp.Mail(smtp.NULL_PATH))
+    assert machine.data_to_send() == b"hello\r\n.\r\nMAIL FROM:<>\r\n"
+    assert answer(machine, b"250 ok\r\n250 ok\r\n") == [smtp.Reply(250, "ok")] * 2
+    assert machine.state is State.ENVELOPE
+    assert machine.recipients == 0
+
+
+@pytest.mark.parametrize(
+    "last",
+    [smtp.Ehlo("a"), smtp.Noop(), smtp.Vrfy("x"), smtp.Expn("x"), smtp.Help(), smtp.Quit(),
+     smtp.OtherCommand("XFOO"), smtp.StartTLS()],
+    ids=lambda command: type(command).__name__,
+)  # fmt: skip
+def test_a_group_ends_with_what_must_be_last(last: Command) -> None:
+    machine = ready()
+    machine.send(last)
+    for command in (smtp.Rset(), smtp.Noop(), MAIL):
+        with pytest.raises(LocalProtocolError, match="before the reply to"):
+            machine.send(command)
+
+
+def test_without_pipelining_every_command_waits() -> None:
+    machine = ready(b"250 mx\r\n")
+    machine.send(MAIL)
+    with pytest.raises(LocalProtocolError, match="RCPT has to wait for the reply to MAIL"):
+        machine.send(RCPT)
+    answer(machine, b"250 ok\r\n")
+    machine.send(RCPT)
+
+
+def test_P08_commands_under_way_are_bounded() -> None:
+    machine = ready(limits=smtp.SMTPClientLimits(pending_commands=2))
+    machine.send(MAIL)
+    machine.send(RCPT)
+    with pytest.raises(LocalProtocolError, match="too many"):
+        machine.send(RCPT)
+
+
+def test_when_all_recipients_are_refused_and_DATA_is_not() -> None:
+    machine = ready()
+    for command in (MAIL, RCPT, smtp.Data()):
+        machine.send(command)
+    answer(machine, b"250 ok\r\n550 no\r\n354 go\r\n")
+    machine.send(smtp.EndOfMessage())
+    assert machine.data_to_send() == b".\r\n"
+    answer(machine, b"554 no valid recipients\r\n")
+    assert machine.state is State.READY
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"250 ok\r\n250 nobody waits for this\r\n",
+        b"354 go\r\n",
+        b"334 \r\n",
+        b"250-a\r\n251 b\r\n",
+        b"250-a\r\n250-b\r\n550 c\r\n",
+        b"hello\r\n",
+        b"\r\n",
+        b"250 a\nb\r\n",
+        b"250 a\rb\r\n",
+        b"999 x\r\n",
+    ],
+)
+def test_P27_a_reply_that_does_not_fit_is_never_paired(data: bytes) -> None:
+    for chunks in splits(data, randoms=4):
+        machine = ready()
+        machine.send(MAIL)
+        with pytest.raises(RemoteProtocolError):
+            for chunk in chunks:
+                answer(machine, chunk)
+        with pytest.raises(RemoteProtocolError):
+            machine.next_event()
+        with pytest.raises(LocalProtocolError):
+            machine.send(RCPT)
+
+
+@pytest.mark.parametrize("reply", [b"250 ok\r\n", b"220 ok\r\n", b"334 \r\n"])
+def test_P27_what_does_not_answer_DATA(reply: bytes) -> None:
+    machine = ready()
+    for command in (MAIL, RCPT):
+        machine.send(command)
+    answer(machine, b"250 ok\r\n250 ok\r\n")
+    machine.send(smtp.Data())
+    if reply.startswith(b"3"):
+        answer(machine, reply)
+        assert machine.state is State.CONTENT
+    else:
+        with pytest.raises(RemoteProtocolError):
+            answer(machine, reply)
+
+
+def test_P27_a_reply_before_any_command() -> None:
+    machine = ready()
+    with pytest.raises(RemoteProtocolError, match="nothing waits for"):
+        answer(machine, b"250 ok\r\n")
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_421_may_come_at_any_time(pending: bool) -> None:
+    machine = ready()
+    if pending:
+        machine.send(MAIL)
+        machine.send(RCPT)
+    assert answer(machine, b"421 4.3.2 bye\r\n250 x\r\n") == [
+        smtp.Reply(421, "bye", smtp.EnhancedCode(4, 3, 2))
+    ]
+    assert machine.closing
+    assert machine.answered == (MAIL if pending else None)
+    with pytest.raises(LocalProtocolError, match="at the end of the session"):
+        machine.send(smtp.Quit())
+    machine.receive_data(b"")
+    assert machine.next_event() == smtp.ConnectionClosed()
+
+
+@pytest.mark.parametrize("greeting", [b"554 no\r\n", b"450 later\r\n"])
+def test_after_a_greeting_that_refuses_only_quit_is_left(greeting: bytes) -> None:
+    machine = smtp.Client()
+    answer(machine, greeting)
+    with pytest.raises(LocalProtocolError):
+        machine.send(smtp.Ehlo("a"))
+    machine.send(smtp.Quit())
+
+
+def test_nothing_is_sent_before_the_greeting() -> None:
+    machine = smtp.Client()
+    with pytest.raises(LocalProtocolError, match="before the greeting"):
+        machine.send(smtp.Ehlo("a"))
+
+
+def test_helo_after_a_refused_ehlo() -> None:
+    machine = client()
+    machine.send(smtp.Ehlo("a"))
+    answer(machine, b"502 what?\r\n")
+    assert machine.capabilities is None
+    machine.send(smtp.Helo("a"))
+    answer(machine, b"250 mx says hello\r\n")
+    assert machine.capabilities == smtp.Capabilities("mx", {})
+    machine.send(MAIL)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "before the reply to MAIL"),
+        (b"25", "inside a reply"),
+        (b"250-ok\r\n", "inside a reply"),
+        (b"250-ok\r\n250", "inside a reply"),
+    ],
+)
+def test_P21_end_of_file_before_the_reply(data: bytes, what: str) -> None:
+    machine = ready()
+    machine.send(MAIL)
+    if data:
+        answer(machine, data)
+    machine.receive_data(b"")
+    with pytest.raises(RemoteProtocolError, match=what):
+        machine.next_event()
+
+
+def test_P21_end_of_file_after_the_final_dot_is_not_a_reply() -> None:
+    machine = in_content()
+    machine.send(smtp.EndOfMessage())
+    machine.receive_data(b"")
+    with pytest.raises(RemoteProtocolError, match="before the reply to the end of the content"):
+        machine.next_event()
+
+
+def test_end_of_file_where_it_is_allowed() -> None:
+    machine = ready()
+    machine.receive_data(b"")
+    assert machine.next_event() == smtp.ConnectionClosed()
+    machine = ready()
+    machine.send(smtp.Quit())
+    machine.receive_data(b"")
+    assert machine.next_event() == smtp.ConnectionClosed()
+
+
+@pytest.mark.parametrize(
+    ("limits", "data"),
+    [
+        (smtp.SMTPClientLimits(reply_line=100), b"250 " + b"x" * 95 + b"\r\n"),
+        (smtp.SMTPClientLimits(reply_lines=3), b"250-x\r\n" * 3 + b"250 x\r\n"),
+        (smtp.SMTPClientLimits(reply=100), b"250-" + b"x" * 50 + b"\r\n250 " + b"x" * 50 + b"\r\n"),
+    ],
+)
+def test_P08_P13_replies_are_bounded(limits: smtp.SMTPClientLimits, data: bytes) -> None:
+    machine = ready(limits=limits, offer=b"250 mx\r\n")
+    machine.send(MAIL)
+    with pytest.raises(RemoteProtocolError):
+        answer(machine, data)
+    machine.receive_data(b"250 ok\r\n")
+    with pytest.raises(RemoteProtocolError):
+        machine.next_event()
+
+
+# -------------------------------------------------------------------- every state x every command
+
+SETUP: dict[State, bytes] = {
+    State.START: b"",
+    State.READY: b"",
+    State.ENVELOPE: b"250 ok\r\n",
+    State.RECIPIENTS: b"250 ok\r\n250 ok\r\n",
+    State.CONTENT: b"250 ok\r\n250 ok\r\n354 ok\r\n",
+    State.AUTHENTICATING: b"334 \r\n",
+    State.CLOSED: b"421 x\r\n",
+}
+ALL: list[Command] = [
+    smtp.Ehlo("a"), smtp.Helo("a"), smtp.StartTLS(), smtp.Auth("PLAIN"), smtp.AuthResponse(b""),
+    smtp.AuthCancel(), MAIL, RCPT, smtp.Data(), smtp.Body(b"x"), smtp.EndOfMessage(), smtp.Rset(),
+    smtp.Noop(), smtp.Vrfy("x"), smtp.Expn("x"), smtp.Help(), smtp.Quit(),
+    smtp.OtherCommand("XFOO"),
+]  # fmt: skip
+
+
+def in_state(state: State) -> smtp.Client:
+    if state is State.START:
+        return client()
+    machine = ready(allow_insecure_auth=True)
+    if state is State.AUTHENTICATING:
+        machine.send(smtp.Auth("PLAIN"))
+    elif state is not State.READY and state is not State.CLOSED:
+        for command in (MAIL, RCPT, smtp.Data())[: SETUP[state].count(b"\n")]:
+            machine.send(command)
+    answer(machine, SETUP[state])
+    assert machine.state is state
+    return machine
+
+
+@pytest.mark.parametrize("state", SETUP, ids=lambda state: state.name)
+@pytest.mark.parametrize("command", ALL, ids=lambda command: type(command).__name__)
+def test_every_command_in_every_state(state: State, command: Command) -> None:
+    machine = in_state(state)
+    if state in LEGAL[type(command)]:
+        machine.send(command)
+        assert machine.data_to_send()
+        return
+    with pytest.raises(LocalProtocolError, match="is not allowed"):
+        machine.send(command)
+    assert machine.data_to_send() == b""
+    assert machine.state is state
+    assert machine.pending == 0
+
+
+# ------------------------------------------------------------------------- what was not offered
+
+
+@pytest.mark.parametrize(
+    ("command", "needs"),
+    [
+        (smtp.Mail(alice, size=1), "SIZE"),
+        (smtp.Mail(alice, body=smtp.BodyType.EIGHT_BIT_MIME), "8BITMIME"),
+        (smtp.Mail(alice, smtputf8=True), "SMTPUTF8"),
+        (smtp.Mail(alice, auth=smtp.NULL_PATH), "AUTH"),
+        (smtp.Mail(alice, parameters=(smtp.Parameter("RET", "HDRS"),)), "DSN"),
+        (smtp.StartTLS(), "STARTTLS"),
+        (smtp.Auth("PLAIN"), "AUTH"),
+        (smtp.Vrfy("ä", True), "SMTPUTF8"),
+        (smtp.Lhlo("a"), "LHLO is not spoken"),
+    ],
+    ids=repr,
+)
+def test_what_the_server_has_not_offered(command: Command, needs: str) -> None:
+    machine = ready(b"250 mx\r\n", tls=not isinstance(command, smtp.StartTLS))
+    with pytest.raises(LocalProtocolError, match=needs):
+        machine.send(command)
+    assert machine.data_to_send() == b""
+
+
+def test_unknown_parameters_are_the_callers_business() -> None:
+    machine = ready(b"250 mx\r\n")
+    machine.send(smtp.Mail(alice, parameters=(smtp.Parameter("X-FOO", "1"),)))
+    assert machine.data_to_send() == b"MAIL FROM:<alice@example.com> X-FOO=1\r\n"
+
+
+def test_utf8_recipients_need_SMTPUTF8() -> None:
+    machine = ready()
+    umlaut = smtp.Mailbox("ä", "b")
+    machine.send(MAIL)
+    with pytest.raises(LocalProtocolError, match="SMTPUTF8"):
+        machine.send(smtp.Rcpt(umlaut))
+    machine = ready()
+    machine.send(smtp.Mail(umlaut, smtputf8=True))
+    machine.send(smtp.Rcpt(umlaut))
+    assert machine.data_to_send() == ("MAIL FROM:<ä@b> SMTPUTF8\r\nRCPT TO:<ä@b>\r\n".encode())
+
+
+# -------------------------------------------------------------------------------------- content
+
+
+@pytest.mark.parametrize("data", [b"a\nb", b"a\rb", b"\n", b"\r\r\n", b"a\r\n\n"])
+def test_P03_bare_newlines_are_refused_and_nothing_has_changed(data: bytes) -> None:
+    machine = in_content()
+    with pytest.raises(LocalProtocolError, match="bare CR or LF in the content at octet"):
+        machine.send(smtp.Body(data))
+    assert machine.data_to_send() == b""
+    machine.send(smtp.Body(b"fine\r\n"))
+    machine.send(smtp.EndOfMessage())
+    assert machine.data_to_send() == b"fine\r\n.\r\n"
+
+
+def test_P03_a_newline_may_be_cut() -> None:
+    machine = in_content()
+    for piece in (b"a\r", b"\n", b".", b"\r\n.\r", b"\n"):
+        machine.send(smtp.Body(piece))
+    with pytest.raises(LocalProtocolError):
+        machine.send(smtp.Body(b"x\r\ry"))
+    machine.send(smtp.Body(b"x\r"))
+    with pytest.raises(LocalProtocolError, match="at octet 10"):
+        machine.send(smtp.Body(b"y"))
+    with pytest.raises(LocalProtocolError, match="ends in a bare CR"):
+        machine.send(smtp.EndOfMessage())
+    machine.send(smtp.Body(b"\n"))
+    machine.send(smtp.EndOfMessage())
+    assert machine.data_to_send() == b"a\r\n..\r\n..\r\nx\r\n.\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"a\nb\rc\r\n.\n.\r"],
+        [b"a", b"\n", b"b", b"\r", b"c", b"\r", b"\n", b".", b"\n", b".", b"\r"],
+        [b"a\nb\r", b"c\r", b"\n.\n.\r"],
+        [b"a\nb\r", b"", b"c\r\n", b".\n.\r"],
+    ],
+)
+def test_P03_repair_makes_every_newline_a_CRLF(pieces: list[bytes]) -> None:
+    machine = in_content(bare_newlines=smtp.BareNewlines.REPAIR)
+    for piece in pieces:
+        machine.send(smtp.Body(piece))
+    machine.send(smtp.EndOfMessage())
+    assert machine.data_to_send() == b"a\r\nb\r\nc\r\n..\r\n..\r\n.\r\n"
+
+
+def test_P03_bare_newlines_are_never_passed_on() -> None:
+    with pytest.raises(LocalProtocolError):
+        smtp.Client(bare_newlines=smtp.BareNewlines.PASS)
+
+
+@pytest.mark.parametrize("pieces", [[998], [500, 498], [999], [500, 499], [2000], [1] * 999])
+def test_lines_over_998_octets_need_to_be_wanted(pieces: list[int]) -> None:
+    machine, willing = in_content(), in_content(long_lines=True)
+    for number, size in enumerate(pieces):
+        end = b"\r\n" if number == len(pieces) - 1 else b""
+        body = smtp.Body(b"x" * size + end)
+        willing.send(body)
+        if end and sum(pieces) > 998:
+            with pytest.raises(LocalProtocolError, match="998"):
+                machine.send(body)
+        else:
+            machine.send(body)
+
+
+def test_whole_content_can_be_checked_before_anything_is_sent() -> None:
+    machine = smtp.Client()
+    machine.check_content(b"fine\r\n")
+    for content in (b"a\nb", b"a\r", b"x" * 1001):
+        with pytest.raises(LocalProtocolError):
+            machine.check_content(content)
+    smtp.Client(bare_newlines=smtp.BareNewlines.REPAIR).check_content(b"a\nb\r")
+    smtp.Client(long_lines=True).check_content(b"x" * 1001)
+
+
+# -------------------------------------------------------------------------------- LMTP, AUTH, TLS
+
+
+def test_lmtp_has_a_reply_for_each_accepted_recipient() -> None:
+    machine = in_content(lmtp=True)
+    assert machine.recipients == 2
+    machine.send(smtp.EndOfMessage())
+    machine.send(smtp.Rset())
+    events = answer(machine, b"250 one\r\n452 two\r\n")
+    assert events == [smtp.Reply(250, "one"), smtp.Reply(452, "two")]
+    assert machine.answered == smtp.EndOfMessage()
+    assert machine.pending == 1
+    answer(machine, b"250 reset\r\n")
+    assert machine.state is State.READY
+
+
+def test_lmtp_refuses_content_for_nobody() -> None:
+    machine = ready(lmtp=True)
+    for command in (MAIL, RCPT, smtp.Data()):
+        machine.send(command)
+    with pytest.raises(RemoteProtocolError, match="no recipient"):
+        answer(machine, b"250 ok\r\n550 no\r\n354 go\r\n")
+
+
+def test_P06_no_AUTH_in_clear() -> None:
+    machine = ready()
+    with pytest.raises(LocalProtocolError, match="without TLS"):
+        machine.send(smtp.Auth("PLAIN", b"secret"))
+    assert machine.data_to_send() == b""
+
+
+def test_an_exchange() -> None:
+    machine = ready(tls=True)
+    with pytest.raises(LocalProtocolError, match="has not offered X"):
+        machine.send(smtp.Auth("X"))
+    machine.send(smtp.Auth("LOGIN"))
+    assert machine.data_to_send() == b"AUTH LOGIN\r\n"
+    assert answer(machine, b"334 VXNlcm5hbWU6\r\n") == [smtp.Challenge(b"Username:")]
+    machine.send(smtp.AuthResponse(b"alice"))
+    assert machine.data_to_send() == b"YWxpY2U=\r\n"
+    assert answer(machine, b"334 \r\n") == [smtp.Challenge(b"")]
+    machine.send(smtp.AuthResponse(b""))
+    assert machine.data_to_send() == b"\r\n"
+    answer(machine, b"235 2.7.0 ok\r\n")
+    assert machine.state is State.READY
+
+
+@pytest.mark.parametrize("text", [b"GSSAPI supported", b"YQ", b"YR=="])
+def test_P12_P17_a_challenge_that_is_not_base64_can_only_be_cancelled(text: bytes) -> None:
+    machine = ready(tls=True)
+    machine.send(smtp.Auth("LOGIN"))
+    assert answer(machine, b"334 " + text + b"\r\n") == [smtp.Reply(334, text.decode())]
+    machine.send(smtp.AuthCancel())
+    assert machine.data_to_send() == b"*\r\n"
+    answer(machine, b"501 cancelled\r\n")
+    answer_to_noop(machine)
+
+
+def answer_to_noop(machine: smtp.Client) -> None:
+    machine.send(smtp.Noop())
+    assert answer(machine, b"250 ok\r\n") == [smtp.Reply(250, "ok")]
+
+
+def test_P05_capabilities_are_forgotten_with_TLS() -> None:
+    machine = ready()
+    machine.send(smtp.StartTLS())
+    assert answer(machine, b"220 go\r\n") == [smtp.Reply(220, "go")]
+    assert machine.awaiting_tls
+    with pytest.raises(LocalProtocolError, match="before the TLS handshake"):
+        machine.send(smtp.Noop())
+    machine.start_tls()
+    assert machine.tls
+    fresh = client(tls=True)
+    for name in ("state", "capabilities", "pending", "recipients", "answered"):
+        assert getattr(machine, name) == getattr(fresh, name), name
+    with pytest.raises(LocalProtocolError, match="before EHLO"):
+        machine.send(MAIL)
+
+
+@pytest.mark.parametrize("when", ["with the reply", "after it"])
+def test_P05_plaintext_behind_the_reply_to_STARTTLS_is_fatal(when: str) -> None:
+    machine = ready()
+    machine.send(smtp.StartTLS())
+    injected = b"250-evil\r\n250 AUTH PLAIN\r\n"
+    machine.receive_data(b"220 go\r\n" + (injected if when == "with the reply" else b""))
+    assert machine.next_event() == smtp.Reply(220, "go")
+    if when == "after it":
+        assert machine.next_event() is smtp.PAUSED
+        machine.receive_data(injected)
+    with pytest.raises(RemoteProtocolError, match="plaintext"):
+        machine.next_event()
+
+
+def test_a_refused_STARTTLS_changes_nothing() -> None:
+    machine = ready()
+    machine.send(smtp.StartTLS())
+    answer(machine, b"454 not now\r\n")
+    assert not machine.awaiting_tls
+    assert machine.offers("STARTTLS")
+
+
+def test_P16_the_trace_hides_secrets() -> None:
+    lines: list[str] = []
+    machine = ready(tls=True, trace=lambda side, line: lines.append(f"{side}: {line.decode()}"))
+    machine.send(smtp.Auth("PLAIN", b"canary"))
+    answer(machine, b"334 \r\n")
+    machine.send(smtp.AuthResponse(b"canary"))
+    answer(machine, b"235 ok\r\n")
+    for command in (MAIL, RCPT, smtp.Data()):
+        machine.send(command)
+    answer(machine, b"250 ok\r\n250 ok\r\n354 go\r\n")
+    machine.send(smtp.Body(b"canary"))
+    machine.send(smtp.EndOfMessage())
+    text = "\n".join(lines)
+    assert "canary" not in text
+    assert "Y2FuYXJ5" not in text
+    assert "C: AUTH PLAIN <hidden>\nS: 334 \nC: <hidden>\nS: 235 ok\n" in text
+    assert text.endswith("S: 354 go\nC: <6 octets of content>\nC: .")
+
+
+def test_P24_how_long_to_wait_for_what() -> None:
+    machine = smtp.Client()
+    assert (machine.waiting_for, machine.timeout_hint) == ("the greeting", 300)
+    machine = ready()
+    machine.send(MAIL)
+    assert (machine.waiting_for, machine.timeout_hint) == ("the reply to MAIL", 300)
+    machine = in_content()
+    assert machine.timeout_hint == 180
+    machine.send(smtp.EndOfMessage())
+    assert (machine.waiting_for, machine.timeout_hint) == (
+        "the reply to the end of the content",
+        600,
+    )

@@ -823,6 +823,7 @@ def test_commands_of_extensions_that_are_off_are_unknown() -> None:
         Condition(OK, "x\0"),
         Condition(OK, ""),
         Condition(OK, "[ALERT] x"),
+        Condition(OK, "[x\r\n* BYE", imap.ALERT),
         Condition(OK, "x {3}"),
         Condition(OK, "x", imap.Code("A] B")),
         Condition(OK, "x", imap.Code("A", b"b\r\nc")),

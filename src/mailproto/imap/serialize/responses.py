@@ -80,17 +80,18 @@ def serialize(response: Response) -> list[bytes | int]:
 
 # ------------------------------------------------------------------------------ status responses
 
-_UNSENDABLE: Final = re.compile(r"[\x00\r\n]|\{[0-9]+\+?\}\Z|\A\[")
+_UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]|\{[0-9]+\+?\}\Z")
 _CODE_ARGUMENT: Final = re.compile(rb"[^\x00\r\n\]]+")
 
 
 def _text(text: str, code: ResponseCode | None) -> bytes:
-    """``resp-text``; clients take a text that ends in ``{3}`` for a literal, so it is refused."""
+    """``resp-text``; one that a client would take for a code or a literal is refused."""
     if not text:
         raise LocalProtocolError("a status response needs a text")
     found = _UNSENDABLE.search(text)
-    if found is not None and (found[0] != "[" or code is None):
-        raise LocalProtocolError(f"a text cannot hold {found[0]!r} there: {text[:200]!r}")
+    if found is not None or (code is None and text[0] == "["):
+        what = "[" if found is None else found[0]
+        raise LocalProtocolError(f"a text cannot hold {what!r} there: {text[:200]!r}")
     octets = text.encode("utf-8", "backslashreplace")
     return octets if code is None else b"[" + _code(code) + b"] " + octets
 

@@ -301,14 +301,14 @@ class Client(Machine[ClientEvent, ClientItem]):
             self._quirks.add(Quirk.LONG_LINE)
         return line
 
-    def _status_line(self) -> bytes | None:
+    def _shown_line(self) -> bytes | None:
         line = self._line()
         if line is not None and self._trace is not None:
             self._trace("S", redact_response(line))
         return line
 
     def _read_greeting(self) -> ClientEvent | Signal:
-        line = self._status_line()
+        line = self._shown_line()
         if line is None:
             return NEED_DATA
         if (text := self._positive(line)) is not None:
@@ -329,7 +329,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             return PAUSED
         if not pending and self._input.eof:
             return ConnectionClosed()
-        line = self._status_line()
+        line = self._shown_line()
         if line is None:
             return NEED_DATA
         if not pending or self._stray:
@@ -492,7 +492,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         return EndOfMessage(bare)
 
     def _read_collected(self) -> ClientEvent | Signal:
-        while (line := self._line()) is not None:
+        while (line := self._shown_line()) is not None:
             if line == b".":
                 self._reader = self._read_status
                 return self._collected_answer()

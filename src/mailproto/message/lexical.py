@@ -53,10 +53,8 @@ def unfold(body: bytes) -> bytes:
 def tokens(text: bytes) -> Iterator[Token]:
     """The tokens of an unfolded field body; comments come as tokens, blanks do not."""
     at, spaced = 0, False
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:  # a lone backslash at the end
-            return
+    # Every octet begins some token, so that only the end matches nothing.
+    while (found := _TOKEN.match(text, at)) is not None:
         kind = found.lastgroup
         at = found.end()
         if kind is None:

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 PROGRAMS = Path("/usr/lib/postfix/sbin")
 
 
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
 @dataclass(frozen=True)
 class Postfix:
     """The ports of a running Postfix and where its files are."""
@@ -54,9 +58,9 @@ class Postfix:
         return (self.directory / "postfix.log").read_text(errors="replace")
 
     def delivered(self, user: str) -> list[bytes]:
-        """The messages in a user's maildir, as Postfix wrote them (lines end with LF)."""
+        """The messages in a user's maildir, oldest first, as Postfix wrote them (with LF)."""
         folder = self.directory / "home" / user / "Maildir" / "new"
-        return [path.read_bytes() for path in sorted(folder.glob("*"))]
+        return [path.read_bytes() for path in sorted(folder.glob("*"), key=_modified)]
 
     def wait_for_delivery(self, user: str, count: int = 1) -> list[bytes]:
         """Wait until a user has that many messages."""

@@ -45,8 +45,9 @@ def answer(machine: smtp.Client, data: bytes) -> list[object]:
 
 
 def in_content(**options: object) -> smtp.Client:
-    machine = ready(**options)
-    for command in (MAIL, RCPT, RCPT, smtp.Data()):
+    machine = ready(EVERYTHING, **options)
+    group: list[Command] = [MAIL, RCPT, RCPT, smtp.Data()]
+    for command in group:
         machine.send(command)
     answer(machine, b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n")
     return machine
@@ -103,7 +104,7 @@ S: 221 foo.com Service closing transmission channel""")
 
 def test_groups_are_paired_with_their_replies() -> None:
     machine = ready()
-    commands = [MAIL, RCPT, smtp.Rcpt(alice), smtp.Data()]
+    commands: list[Command] = [MAIL, RCPT, smtp.Rcpt(alice), smtp.Data()]
     for command in commands:
         machine.send(command)
     assert machine.pending == 4
@@ -257,9 +258,10 @@ def test_helo_after_a_refused_ehlo() -> None:
     machine = client()
     machine.send(smtp.Ehlo("a"))
     answer(machine, b"502 what?\r\n")
-    assert machine.capabilities is None
+    before = machine.capabilities
     machine.send(smtp.Helo("a"))
     answer(machine, b"250 mx says hello\r\n")
+    assert before is None
     assert machine.capabilities == smtp.Capabilities("mx", {})
     machine.send(MAIL)
 

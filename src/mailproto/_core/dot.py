@@ -17,7 +17,9 @@ __all__ = ["BareNewlines", "Stuffer", "Unstuffer", "find_bare_newline", "open_li
 
 _BARE: Final = re.compile(rb"\r(?=[^\n])|(?<!\r)\n")
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
+_SPECIAL: Final = re.compile(rb"[\r\n.]")
 _END: Final = b"\r\n.\r\n"
+_TINY: Final = 64
 _NEWLINES_AND_DOT: Final = b"\r\n."
 
 
@@ -115,7 +117,11 @@ class Unstuffer:
         if start == size:
             return b"", False
         held = self._held
-        if held:
+        if not held:
+            # Most pieces of a client that sends octet by octet.
+            if size - start < _TINY and _SPECIAL.search(data, start) is None:
+                return self._plain(source, data, start), False
+        else:
             # The CRLF of a command line often lies right before its content: no copy then.
             if start and start >= len(held) and data.startswith(held, start - len(held)):
                 start -= len(held)
@@ -137,6 +143,14 @@ class Unstuffer:
         hold = self._tail(data)
         self._held = data[len(data) - hold :] if hold else b""
         return self._content(data[start : len(data) - hold], stuffed=dot >= 0), False
+
+    def _plain(self, source: Framer, data: bytes, start: int) -> bytes:
+        """Take all of ``data``, in which nothing is to be looked for."""
+        source.skip(len(data))
+        self._seen += len(data) - start
+        if self.bare is not None and self._policy is BareNewlines.REJECT:
+            return b""
+        return data[start:] if start else data
 
     @staticmethod
     def _tail(data: bytes) -> int:

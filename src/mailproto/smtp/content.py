@@ -49,21 +49,28 @@ class IncomingContent:
 
     def read(self, source: Framer) -> bytes:
         """The next piece; ``b""`` when the content has ended or more input is needed."""
+        unstuffer = self._unstuffer
         while True:
-            data, self.ended = self._unstuffer.read(source)
+            data, self.ended = unstuffer.read(source)
             if self.problem is None:
-                room = self._limit - self.size
-                if len(data) > room:
-                    self.problem, self.offset = ContentProblem.TOO_LARGE, self._limit
-                    data = data[:room]
-                elif self._unstuffer.bare is not None and self._policy is BareNewlines.REJECT:
-                    self.problem = ContentProblem.BARE_NEWLINE
-                    self.offset = self._unstuffer.bare
+                if unstuffer.bare is not None or len(data) > self._limit - self.size:
+                    data = self._judged(data)
                 self.size += len(data)
                 if data:
                     return data
             if self.ended or not len(source):
                 return b""
+
+    def _judged(self, data: bytes) -> bytes:
+        """What may be handed on of ``data``, with which something is wrong."""
+        room = self._limit - self.size
+        if len(data) > room:
+            self.problem, self.offset = ContentProblem.TOO_LARGE, self._limit
+            return data[:room]
+        bare = self._unstuffer.bare
+        if bare is not None and self._policy is BareNewlines.REJECT:
+            self.problem, self.offset = ContentProblem.BARE_NEWLINE, bare
+        return data
 
 
 class OutgoingContent:

@@ -290,9 +290,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self, content: IncomingContent
     ) -> Body | EndOfMessage | BadContent | ConnectionClosed | Signal:
         if not content.ended:
-            data = content.read(self._input)
-            if data:
-                return Body(data)
+            if len(self._input):
+                data = content.read(self._input)
+                if data:
+                    return Body(data)
             if not content.ended:
                 if self._input.ended:
                     raise RemoteProtocolError("the connection was closed inside the content")

@@ -71,23 +71,27 @@ _parameters = st.lists(
 ).map(tuple)
 
 
+_null_path: st.SearchStrategy[smtp.ReversePath] = st.just(smtp.NULL_PATH)
+_postmaster: st.SearchStrategy[smtp.ForwardPath] = st.just(smtp.POSTMASTER)
+
+
 @st.composite
 def mails(draw: st.DrawFn) -> smtp.Mail:
     """MAIL with any of its parameters."""
     utf8 = draw(st.booleans())
     return smtp.Mail(
-        draw(st.just(smtp.NULL_PATH) | mailboxes(utf8=utf8)),
+        draw(_null_path | mailboxes(utf8=utf8)),
         draw(st.none() | st.integers(0, 2**40)),
         draw(st.none() | st.sampled_from(smtp.BodyType)),
         utf8,
-        draw(st.none() | st.just(smtp.NULL_PATH) | mailboxes()),
+        draw(st.none() | _null_path | mailboxes()),
         draw(_parameters),
     )
 
 
 def rcpts(*, utf8: bool = False) -> st.SearchStrategy[smtp.Rcpt]:
     """RCPT."""
-    return st.builds(smtp.Rcpt, st.just(smtp.POSTMASTER) | mailboxes(utf8=utf8), _parameters)
+    return st.builds(smtp.Rcpt, _postmaster | mailboxes(utf8=utf8), _parameters)
 
 
 _arguments = st.text(_TEXT, max_size=40).map(lambda text: text.strip(" "))

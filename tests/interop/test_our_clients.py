@@ -253,7 +253,9 @@ async def test_imap_two_sessions_in_step_with_dovecot(clients: Clients, dovecot:
         await second.append(box, make_message("another"))
         await until(lambda event: isinstance(event, imap.ExistsData) and event.number == 2)
         await second.store("1", imap.StoreAction.ADD, r"\Flagged")
-        await until(lambda event: isinstance(event, imap.FetchData) and r"\Flagged" in event.flags)
+        await until(
+            lambda event: isinstance(event, imap.FetchData) and r"\Flagged" in (event.flags or ())
+        )
         await second.move("1", "Trash")
         await until(lambda event: isinstance(event, imap.ExpungeData) and event.number == 1)
         stop.set()

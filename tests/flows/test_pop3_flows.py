@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import poplib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore, StoreError
 from mailproto.backend.directory import Users
+from mailproto.backend.store import Changes, MessageInfo
 from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
@@ -19,7 +21,7 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.effects import Flow, deadline, read, write
+from mailproto.flows.effects import Call, Flow, Read, Write, deadline, read, write
 from mailproto.flows.pop3_client import Session
 from mailproto.flows.pop3_content import CanonicalLines, Top
 from mailproto.flows.pop3_server import Context, serve
@@ -403,6 +405,25 @@ def test_pipelined_commands_are_answered_in_turn_and_in_one_write() -> None:
     assert answers[-2] == b"+OK bye (1 messages left)"
 
 
+def test_P22_a_message_that_could_not_be_sent_is_not_removed() -> None:
+    store = filled(ONE)
+    served = context(store)
+    flow = serve(served.machine(), served)
+    pipelined = [b"USER alice\r\nPASS secret\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"]
+    effect = next(flow)
+    with pytest.raises(StopIteration):
+        while True:
+            if isinstance(effect, Read):
+                effect = flow.send(pipelined.pop())
+            elif isinstance(effect, Call):
+                effect = flow.send(effect.function())
+            elif isinstance(effect, Write) and b"Subject" in effect.data:
+                effect = flow.throw(ConnectionLost("the client is gone"))
+            else:
+                effect = flow.send(None)
+    assert contents(store) == [ONE]
+
+
 def test_the_maildrop_is_for_one_session_at_a_time() -> None:
     store = filled(ONE)
     other = store.account("alice").open("INBOX")
@@ -511,8 +532,6 @@ def _nothing() -> Flow[None]:
 
 def _log_in_and_stop(flow: Flow[None]) -> Flow[None]:
     """Play the driver of `flow` up to its first Read after login."""
-    from mailproto.flows.effects import Call, Read
-
     yield from ()
     effect = next(flow)
     sent = [b"USER alice\r\nPASS secret\r\n"]
@@ -612,3 +631,60 @@ def test_poplib_against_our_server() -> None:
         client.dele(2)
         assert client.quit() == b"+OK bye (1 messages left)"
     assert contents(store) == [ONE]
+
+
+# --------------------------------------------------------------------------------- a big maildrop
+
+
+class ManyMessages(Sequence[MessageInfo]):
+    """Messages that exist only while they are looked at."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> MessageInfo:  # type: ignore[override]  # no slices here
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return MessageInfo(index + 1, frozenset(), DATE, 1000 + index % 7, 1, "key")
+
+
+DATE = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+
+
+def test_P08_listings_of_a_big_maildrop_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 100_000
+    store = filled()
+    inbox = store.account("alice").open("INBOX")
+    monkeypatch.setattr(
+        type(inbox), "messages", lambda _: Changes(ManyMessages(count), (), 1), raising=True
+    )
+    served = context(store)
+    largest = 0
+
+    def client() -> Flow[tuple[dict[int, int], dict[int, str]]]:
+        session = Session(pop3.Client(), allow_insecure_auth=True)
+        yield from session.greet()
+        yield from session.login("alice", "secret")
+        found = (yield from session.list()), (yield from session.uidl())
+        yield from session.quit()
+        return found
+
+    def watched(flow: Flow[None]) -> Flow[None]:
+        nonlocal largest
+        result: object = None
+        while True:
+            try:
+                effect = flow.send(result)
+            except StopIteration:
+                return
+            if isinstance(effect, Write):
+                largest = max(largest, len(effect.data))
+            result = yield effect
+
+    (sizes, unique_ids), _ = converse(client(), watched(serve(served.machine(), served)))
+    assert len(sizes) == len(unique_ids) == len(set(unique_ids.values())) == count
+    assert sizes[count] == 1000 + (count - 1) % 7
+    assert largest < 256 * 1024

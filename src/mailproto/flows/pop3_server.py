@@ -403,6 +403,8 @@ class _Session:
         """The UPDATE state: remove what is marked, unlock, and say what stays."""
         try:
             if maildrop.deleted:
+                # What was asked for before goes out first: a broken connection shows here.
+                yield from self._flush()
                 uids = [maildrop.uids[message - 1] for message in sorted(maildrop.deleted)]
                 yield from call(maildrop.mailbox.remove, uids)
         except StoreError:

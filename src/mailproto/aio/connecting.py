@@ -68,5 +68,6 @@ class Client:
     async def _say_goodbye(self) -> None:
         """End the session as the protocol has it."""
 
-    async def _run(self, flow: Flow[T]) -> T:
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow of your own on the connection, made of those of ``session``."""
         return await self._driver.run(flow)

@@ -154,8 +154,13 @@ class Driver(asyncio.Protocol):
         self._received.clear()
         if self._reading_paused:
             transport.resume_reading()
-        transport.write_eof()
-        self._timer = self._loop.call_later(_LINGER, transport.abort)
+        try:
+            transport.write_eof()
+        except OSError:
+            # The peer has reset the connection, and asyncio has yet to say so.
+            transport.abort()
+        else:
+            self._timer = self._loop.call_later(_LINGER, transport.abort)
 
     async def wait_closed(self) -> None:
         """Return when the transport is gone."""

@@ -106,29 +106,29 @@ class Client(connecting.Client):
         on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
     ) -> Answer:
         """Send any command and wait for its completion; see ``Session.call``."""
-        return await self._run(self.session.call(command, on_event, on_chunk=on_chunk))
+        return await self.run(self.session.call(command, on_event, on_chunk=on_chunk))
 
     # --- the session
 
     async def capabilities(self) -> imap.Capabilities:
         """What the server can; asked only if it has not said so by itself."""
-        return await self._run(self.session.capabilities())
+        return await self.run(self.session.capabilities())
 
     async def enable(self, *capabilities: str) -> imap.Capabilities:
         """ENABLE; what was switched on by it."""
-        return await self._run(self.session.enable(*capabilities))
+        return await self.run(self.session.enable(*capabilities))
 
     async def id(self, parameters: Iterable[tuple[str, str | None]] = ()) -> dict[str, str | None]:
         """ID: tells who we are, and returns who the server says it is."""
-        return await self._run(self.session.id(parameters))
+        return await self.run(self.session.id(parameters))
 
     async def namespace(self) -> imap.NamespaceData:
         """NAMESPACE: where whose mailboxes are."""
-        return await self._run(self.session.namespace())
+        return await self.run(self.session.namespace())
 
     async def noop(self) -> tuple[imap.ClientEvent, ...]:
         """NOOP; what is new."""
-        return await self._run(self.session.noop())
+        return await self.run(self.session.noop())
 
     async def logout(self) -> None:
         """Say LOGOUT and close; leaving the ``with`` block does the same."""
@@ -136,7 +136,7 @@ class Client(connecting.Client):
         await self.close()
 
     async def _say_goodbye(self) -> None:
-        await self._run(self.session.logout())
+        await self.run(self.session.logout())
 
     # --- mailboxes
 
@@ -144,19 +144,19 @@ class Client(connecting.Client):
         self, mailbox: imap.MailboxName | str | bytes, *, read_only: bool = False
     ) -> Mailbox:
         """SELECT, or EXAMINE if ``read_only``."""
-        return await self._run(self.session.select(mailbox, read_only=read_only))
+        return await self.run(self.session.select(mailbox, read_only=read_only))
 
     async def close_mailbox(self) -> None:
         r"""CLOSE: deselect and remove ``\Deleted`` messages."""
-        await self._run(self.session.close())
+        await self.run(self.session.close())
 
     async def unselect(self) -> None:
         """UNSELECT: deselect and remove nothing."""
-        await self._run(self.session.unselect())
+        await self.run(self.session.unselect())
 
     async def check(self) -> None:
         """CHECK: ask for a checkpoint of the selected mailbox."""
-        await self._run(self.session.check())
+        await self.run(self.session.check())
 
     async def list(
         self,
@@ -164,7 +164,7 @@ class Client(connecting.Client):
         pattern: imap.MailboxName | str | bytes = "*",
     ) -> tuple[imap.ListData, ...]:
         """LIST: the mailboxes whose names match, by default all."""
-        return await self._run(self.session.list(reference, pattern))
+        return await self.run(self.session.list(reference, pattern))
 
     async def lsub(
         self,
@@ -172,7 +172,7 @@ class Client(connecting.Client):
         pattern: imap.MailboxName | str | bytes = "*",
     ) -> tuple[imap.LsubData, ...]:
         """LSUB: as ``list``, of the subscribed names."""
-        return await self._run(self.session.lsub(reference, pattern))
+        return await self.run(self.session.lsub(reference, pattern))
 
     async def status(
         self,
@@ -180,15 +180,15 @@ class Client(connecting.Client):
         items: imap.StatusItem | Iterable[imap.StatusItem] = tuple(imap.StatusItem),
     ) -> imap.StatusData:
         """STATUS of a mailbox that is not selected."""
-        return await self._run(self.session.status(mailbox, items))
+        return await self.run(self.session.status(mailbox, items))
 
     async def create(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """CREATE."""
-        await self._run(self.session.create(mailbox))
+        await self.run(self.session.create(mailbox))
 
     async def delete(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """DELETE: remove a mailbox and all in it."""
-        await self._run(self.session.delete(mailbox))
+        await self.run(self.session.delete(mailbox))
 
     async def rename(
         self,
@@ -196,15 +196,15 @@ class Client(connecting.Client):
         new_name: imap.MailboxName | str | bytes,
     ) -> None:
         """RENAME."""
-        await self._run(self.session.rename(mailbox, new_name))
+        await self.run(self.session.rename(mailbox, new_name))
 
     async def subscribe(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """SUBSCRIBE."""
-        await self._run(self.session.subscribe(mailbox))
+        await self.run(self.session.subscribe(mailbox))
 
     async def unsubscribe(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """UNSUBSCRIBE."""
-        await self._run(self.session.unsubscribe(mailbox))
+        await self.run(self.session.unsubscribe(mailbox))
 
     async def append(
         self,
@@ -219,7 +219,7 @@ class Client(connecting.Client):
         flow = self.session.append(
             mailbox, message, size=size, flags=flags, internal_date=internal_date
         )
-        return await self._run(flow)
+        return await self.run(flow)
 
     # --- messages
 
@@ -232,7 +232,7 @@ class Client(connecting.Client):
         on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
     ) -> tuple[imap.FetchData, ...]:
         """FETCH; with ``on_chunk`` large literals are handed over piece by piece."""
-        return await self._run(self.session.fetch(messages, items, uid=uid, on_chunk=on_chunk))
+        return await self.run(self.session.fetch(messages, items, uid=uid, on_chunk=on_chunk))
 
     async def search(
         self,
@@ -242,7 +242,7 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> tuple[int, ...]:
         """SEARCH: the numbers (UIDs if ``uid``) of the messages that match all keys."""
-        return await self._run(self.session.search(keys, charset=charset, uid=uid))
+        return await self.run(self.session.search(keys, charset=charset, uid=uid))
 
     async def store(
         self,
@@ -254,7 +254,7 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> tuple[imap.FetchData, ...]:
         """STORE: change flags; the flags as they are now, unless ``silent``."""
-        return await self._run(self.session.store(messages, action, flags, silent=silent, uid=uid))
+        return await self.run(self.session.store(messages, action, flags, silent=silent, uid=uid))
 
     async def copy(
         self,
@@ -264,7 +264,7 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> imap.CopyUid | None:
         """COPY; which message became which, if the server tells."""
-        return await self._run(self.session.copy(messages, mailbox, uid=uid))
+        return await self.run(self.session.copy(messages, mailbox, uid=uid))
 
     async def move(
         self,
@@ -274,13 +274,13 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> imap.CopyUid | None:
         """MOVE; as ``copy``."""
-        return await self._run(self.session.move(messages, mailbox, uid=uid))
+        return await self.run(self.session.move(messages, mailbox, uid=uid))
 
     async def expunge(
         self, uids: imap.SequenceSet | str | int | Iterable[int] | None = None
     ) -> tuple[int, ...]:
         r"""EXPUNGE, or UID EXPUNGE: remove ``\Deleted`` messages; their numbers as they went."""
-        return await self._run(self.session.expunge(uids))
+        return await self.run(self.session.expunge(uids))
 
     async def idle(
         self,
@@ -299,7 +299,7 @@ class Client(connecting.Client):
         if seconds is not None:
             timer = asyncio.get_running_loop().call_later(seconds, stop.set)
         try:
-            await self._run(self.session.idle(on_event, stop))
+            await self.run(self.session.idle(on_event, stop))
         finally:
             if timer is not None:
                 timer.cancel()

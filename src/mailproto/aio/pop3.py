@@ -80,58 +80,58 @@ class Client(connecting.Client):
 
     async def capabilities(self) -> Capabilities:
         """CAPA: what the server offers."""
-        return await self._run(self.session.capabilities())
+        return await self.run(self.session.capabilities())
 
     async def apop(self, user: str, password: str) -> None:
         """Log in by APOP; see ``mailproto.pop3.Apop`` for why it is off by default."""
-        await self._run(self.session.apop(user, password))
+        await self.run(self.session.apop(user, password))
 
     async def stat(self) -> DropListing:
         """How many messages there are, and their octets."""
-        return await self._run(self.session.stat())
+        return await self.run(self.session.stat())
 
     async def list(self, message: int | None = None) -> dict[int, int]:
         """Octets by message number, of all messages or of one."""
-        return await self._run(self.session.list(message))
+        return await self.run(self.session.list(message))
 
     async def uidl(self, message: int | None = None) -> dict[int, str]:
         """Unique-ids by message number, of all messages or of one."""
-        return await self._run(self.session.uidl(message))
+        return await self.run(self.session.uidl(message))
 
     async def retrieve(self, message: int) -> bytes:
         """A whole message."""
-        return await self._run(self.session.retrieve(message))
+        return await self.run(self.session.retrieve(message))
 
     async def retrieve_into(self, message: int, take: Callable[[bytes], object]) -> int:
         """A whole message in pieces for ``take`` (a file's ``write``); its octets."""
-        return await self._run(self.session.retrieve_into(message, take))
+        return await self.run(self.session.retrieve_into(message, take))
 
     async def top(self, message: int, lines: int = 0) -> bytes:
         """The header, the blank line and the first ``lines`` lines of the body."""
-        return await self._run(self.session.top(message, lines))
+        return await self.run(self.session.top(message, lines))
 
     async def delete(self, message: int) -> None:
         """Mark a message as deleted; ``quit`` removes it."""
-        await self._run(self.session.delete(message))
+        await self.run(self.session.delete(message))
 
     async def reset(self) -> None:
         """Unmark what was marked as deleted."""
-        await self._run(self.session.reset())
+        await self.run(self.session.reset())
 
     async def noop(self) -> None:
         """Keep the session alive."""
-        await self._run(self.session.noop())
+        await self.run(self.session.noop())
 
     async def call(self, command: Command) -> Answer:
         """The answer to any command that has one line."""
-        return await self._run(self.session.call(command))
+        return await self.run(self.session.call(command))
 
     async def quit(self) -> str:
         """End the session: the server removes what was marked. Its words.
 
         Raises CommandFailed if it could not remove all.
         """
-        words = await self._run(self.session.quit())
+        words = await self.run(self.session.quit())
         await self.close()
         return words
 

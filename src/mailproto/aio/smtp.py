@@ -110,34 +110,34 @@ class Client(connecting.Client):
         flow = self.session.send(
             content, reverse_path, forward_paths, size=size, parameters=parameters
         )
-        result = await self._run(flow)
+        result = await self.run(flow)
         if not result.delivered:
             result.check()
         return result
 
     async def call(self, command: Command) -> Reply:
         """The reply to any one command, as data."""
-        return await self._run(self.session.call(command))
+        return await self.run(self.session.call(command))
 
     async def verify(self, text: str) -> Reply:
         """VRFY: is this a user or mailbox?"""
-        return await self._run(self.session.verify(text))
+        return await self.run(self.session.verify(text))
 
     async def expand(self, text: str) -> Reply:
         """EXPN: who is on this list?"""
-        return await self._run(self.session.expand(text))
+        return await self.run(self.session.expand(text))
 
     async def help(self, topic: str = "") -> Reply:
         """HELP: what the server says about itself."""
-        return await self._run(self.session.help(topic))
+        return await self.run(self.session.help(topic))
 
     async def noop(self) -> Reply:
         """NOOP: is the server there?"""
-        return await self._run(self.session.noop())
+        return await self.run(self.session.noop())
 
     async def reset(self) -> Reply:
         """RSET: end any transaction."""
-        return await self._run(self.session.reset())
+        return await self.run(self.session.reset())
 
     async def quit(self) -> None:
         """Say QUIT and close; leaving the ``with`` block does the same."""
@@ -145,4 +145,4 @@ class Client(connecting.Client):
         await self.close()
 
     async def _say_goodbye(self) -> None:
-        await self._run(self.session.quit())
+        await self.run(self.session.quit())

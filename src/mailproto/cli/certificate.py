@@ -1,4 +1,4 @@
-"""A certificate for localhost, made by the cryptography library; for trials, never for strangers."""
+"""A certificate for localhost, made by the cryptography library; for trials only."""
 
 from __future__ import annotations
 

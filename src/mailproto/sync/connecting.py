@@ -59,5 +59,6 @@ class Client:
     def _say_goodbye(self) -> None:
         """End the session as the protocol has it."""
 
-    def _run(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow of your own on the connection, made of those of ``session``."""
         return self._driver.run(flow)

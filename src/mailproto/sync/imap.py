@@ -106,29 +106,29 @@ class Client(connecting.Client):
         on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
     ) -> Answer:
         """Send any command and wait for its completion; see ``Session.call``."""
-        return self._run(self.session.call(command, on_event, on_chunk=on_chunk))
+        return self.run(self.session.call(command, on_event, on_chunk=on_chunk))
 
     # --- the session
 
     def capabilities(self) -> imap.Capabilities:
         """What the server can; asked only if it has not said so by itself."""
-        return self._run(self.session.capabilities())
+        return self.run(self.session.capabilities())
 
     def enable(self, *capabilities: str) -> imap.Capabilities:
         """ENABLE; what was switched on by it."""
-        return self._run(self.session.enable(*capabilities))
+        return self.run(self.session.enable(*capabilities))
 
     def id(self, parameters: Iterable[tuple[str, str | None]] = ()) -> dict[str, str | None]:
         """ID: tells who we are, and returns who the server says it is."""
-        return self._run(self.session.id(parameters))
+        return self.run(self.session.id(parameters))
 
     def namespace(self) -> imap.NamespaceData:
         """NAMESPACE: where whose mailboxes are."""
-        return self._run(self.session.namespace())
+        return self.run(self.session.namespace())
 
     def noop(self) -> tuple[imap.ClientEvent, ...]:
         """NOOP; what is new."""
-        return self._run(self.session.noop())
+        return self.run(self.session.noop())
 
     def logout(self) -> None:
         """Say LOGOUT and close; leaving the ``with`` block does the same."""
@@ -136,7 +136,7 @@ class Client(connecting.Client):
         self.close()
 
     def _say_goodbye(self) -> None:
-        self._run(self.session.logout())
+        self.run(self.session.logout())
 
     # --- mailboxes
 
@@ -144,19 +144,19 @@ class Client(connecting.Client):
         self, mailbox: imap.MailboxName | str | bytes, *, read_only: bool = False
     ) -> Mailbox:
         """SELECT, or EXAMINE if ``read_only``."""
-        return self._run(self.session.select(mailbox, read_only=read_only))
+        return self.run(self.session.select(mailbox, read_only=read_only))
 
     def close_mailbox(self) -> None:
         r"""CLOSE: deselect and remove ``\Deleted`` messages."""
-        self._run(self.session.close())
+        self.run(self.session.close())
 
     def unselect(self) -> None:
         """UNSELECT: deselect and remove nothing."""
-        self._run(self.session.unselect())
+        self.run(self.session.unselect())
 
     def check(self) -> None:
         """CHECK: ask for a checkpoint of the selected mailbox."""
-        self._run(self.session.check())
+        self.run(self.session.check())
 
     def list(
         self,
@@ -164,7 +164,7 @@ class Client(connecting.Client):
         pattern: imap.MailboxName | str | bytes = "*",
     ) -> tuple[imap.ListData, ...]:
         """LIST: the mailboxes whose names match, by default all."""
-        return self._run(self.session.list(reference, pattern))
+        return self.run(self.session.list(reference, pattern))
 
     def lsub(
         self,
@@ -172,7 +172,7 @@ class Client(connecting.Client):
         pattern: imap.MailboxName | str | bytes = "*",
     ) -> tuple[imap.LsubData, ...]:
         """LSUB: as ``list``, of the subscribed names."""
-        return self._run(self.session.lsub(reference, pattern))
+        return self.run(self.session.lsub(reference, pattern))
 
     def status(
         self,
@@ -180,15 +180,15 @@ class Client(connecting.Client):
         items: imap.StatusItem | Iterable[imap.StatusItem] = tuple(imap.StatusItem),
     ) -> imap.StatusData:
         """STATUS of a mailbox that is not selected."""
-        return self._run(self.session.status(mailbox, items))
+        return self.run(self.session.status(mailbox, items))
 
     def create(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """CREATE."""
-        self._run(self.session.create(mailbox))
+        self.run(self.session.create(mailbox))
 
     def delete(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """DELETE: remove a mailbox and all in it."""
-        self._run(self.session.delete(mailbox))
+        self.run(self.session.delete(mailbox))
 
     def rename(
         self,
@@ -196,15 +196,15 @@ class Client(connecting.Client):
         new_name: imap.MailboxName | str | bytes,
     ) -> None:
         """RENAME."""
-        self._run(self.session.rename(mailbox, new_name))
+        self.run(self.session.rename(mailbox, new_name))
 
     def subscribe(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """SUBSCRIBE."""
-        self._run(self.session.subscribe(mailbox))
+        self.run(self.session.subscribe(mailbox))
 
     def unsubscribe(self, mailbox: imap.MailboxName | str | bytes) -> None:
         """UNSUBSCRIBE."""
-        self._run(self.session.unsubscribe(mailbox))
+        self.run(self.session.unsubscribe(mailbox))
 
     def append(
         self,
@@ -219,7 +219,7 @@ class Client(connecting.Client):
         flow = self.session.append(
             mailbox, message, size=size, flags=flags, internal_date=internal_date
         )
-        return self._run(flow)
+        return self.run(flow)
 
     # --- messages
 
@@ -232,7 +232,7 @@ class Client(connecting.Client):
         on_chunk: Callable[[imap.LiteralStart, bytes], object] | None = None,
     ) -> tuple[imap.FetchData, ...]:
         """FETCH; with ``on_chunk`` large literals are handed over piece by piece."""
-        return self._run(self.session.fetch(messages, items, uid=uid, on_chunk=on_chunk))
+        return self.run(self.session.fetch(messages, items, uid=uid, on_chunk=on_chunk))
 
     def search(
         self,
@@ -242,7 +242,7 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> tuple[int, ...]:
         """SEARCH: the numbers (UIDs if ``uid``) of the messages that match all keys."""
-        return self._run(self.session.search(keys, charset=charset, uid=uid))
+        return self.run(self.session.search(keys, charset=charset, uid=uid))
 
     def store(
         self,
@@ -254,7 +254,7 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> tuple[imap.FetchData, ...]:
         """STORE: change flags; the flags as they are now, unless ``silent``."""
-        return self._run(self.session.store(messages, action, flags, silent=silent, uid=uid))
+        return self.run(self.session.store(messages, action, flags, silent=silent, uid=uid))
 
     def copy(
         self,
@@ -264,7 +264,7 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> imap.CopyUid | None:
         """COPY; which message became which, if the server tells."""
-        return self._run(self.session.copy(messages, mailbox, uid=uid))
+        return self.run(self.session.copy(messages, mailbox, uid=uid))
 
     def move(
         self,
@@ -274,13 +274,13 @@ class Client(connecting.Client):
         uid: bool = False,
     ) -> imap.CopyUid | None:
         """MOVE; as ``copy``."""
-        return self._run(self.session.move(messages, mailbox, uid=uid))
+        return self.run(self.session.move(messages, mailbox, uid=uid))
 
     def expunge(
         self, uids: imap.SequenceSet | str | int | Iterable[int] | None = None
     ) -> tuple[int, ...]:
         r"""EXPUNGE, or UID EXPUNGE: remove ``\Deleted`` messages; their numbers as they went."""
-        return self._run(self.session.expunge(uids))
+        return self.run(self.session.expunge(uids))
 
     def idle(
         self,
@@ -300,7 +300,7 @@ class Client(connecting.Client):
             timer = threading.Timer(seconds, stop.set)
             timer.start()
         try:
-            self._run(self.session.idle(on_event, stop))
+            self.run(self.session.idle(on_event, stop))
         finally:
             if timer is not None:
                 timer.cancel()

@@ -80,58 +80,58 @@ class Client(connecting.Client):
 
     def capabilities(self) -> Capabilities:
         """CAPA: what the server offers."""
-        return self._run(self.session.capabilities())
+        return self.run(self.session.capabilities())
 
     def apop(self, user: str, password: str) -> None:
         """Log in by APOP; see ``mailproto.pop3.Apop`` for why it is off by default."""
-        self._run(self.session.apop(user, password))
+        self.run(self.session.apop(user, password))
 
     def stat(self) -> DropListing:
         """How many messages there are, and their octets."""
-        return self._run(self.session.stat())
+        return self.run(self.session.stat())
 
     def list(self, message: int | None = None) -> dict[int, int]:
         """Octets by message number, of all messages or of one."""
-        return self._run(self.session.list(message))
+        return self.run(self.session.list(message))
 
     def uidl(self, message: int | None = None) -> dict[int, str]:
         """Unique-ids by message number, of all messages or of one."""
-        return self._run(self.session.uidl(message))
+        return self.run(self.session.uidl(message))
 
     def retrieve(self, message: int) -> bytes:
         """A whole message."""
-        return self._run(self.session.retrieve(message))
+        return self.run(self.session.retrieve(message))
 
     def retrieve_into(self, message: int, take: Callable[[bytes], object]) -> int:
         """A whole message in pieces for ``take`` (a file's ``write``); its octets."""
-        return self._run(self.session.retrieve_into(message, take))
+        return self.run(self.session.retrieve_into(message, take))
 
     def top(self, message: int, lines: int = 0) -> bytes:
         """The header, the blank line and the first ``lines`` lines of the body."""
-        return self._run(self.session.top(message, lines))
+        return self.run(self.session.top(message, lines))
 
     def delete(self, message: int) -> None:
         """Mark a message as deleted; ``quit`` removes it."""
-        self._run(self.session.delete(message))
+        self.run(self.session.delete(message))
 
     def reset(self) -> None:
         """Unmark what was marked as deleted."""
-        self._run(self.session.reset())
+        self.run(self.session.reset())
 
     def noop(self) -> None:
         """Keep the session alive."""
-        self._run(self.session.noop())
+        self.run(self.session.noop())
 
     def call(self, command: Command) -> Answer:
         """The answer to any command that has one line."""
-        return self._run(self.session.call(command))
+        return self.run(self.session.call(command))
 
     def quit(self) -> str:
         """End the session: the server removes what was marked. Its words.
 
         Raises CommandFailed if it could not remove all.
         """
-        words = self._run(self.session.quit())
+        words = self.run(self.session.quit())
         self.close()
         return words
 

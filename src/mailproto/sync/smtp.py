@@ -110,34 +110,34 @@ class Client(connecting.Client):
         flow = self.session.send(
             content, reverse_path, forward_paths, size=size, parameters=parameters
         )
-        result = self._run(flow)
+        result = self.run(flow)
         if not result.delivered:
             result.check()
         return result
 
     def call(self, command: Command) -> Reply:
         """The reply to any one command, as data."""
-        return self._run(self.session.call(command))
+        return self.run(self.session.call(command))
 
     def verify(self, text: str) -> Reply:
         """VRFY: is this a user or mailbox?"""
-        return self._run(self.session.verify(text))
+        return self.run(self.session.verify(text))
 
     def expand(self, text: str) -> Reply:
         """EXPN: who is on this list?"""
-        return self._run(self.session.expand(text))
+        return self.run(self.session.expand(text))
 
     def help(self, topic: str = "") -> Reply:
         """HELP: what the server says about itself."""
-        return self._run(self.session.help(topic))
+        return self.run(self.session.help(topic))
 
     def noop(self) -> Reply:
         """NOOP: is the server there?"""
-        return self._run(self.session.noop())
+        return self.run(self.session.noop())
 
     def reset(self) -> Reply:
         """RSET: end any transaction."""
-        return self._run(self.session.reset())
+        return self.run(self.session.reset())
 
     def quit(self) -> None:
         """Say QUIT and close; leaving the ``with`` block does the same."""
@@ -145,4 +145,4 @@ class Client(connecting.Client):
         self.close()
 
     def _say_goodbye(self) -> None:
-        self._run(self.session.quit())
+        self.run(self.session.quit())

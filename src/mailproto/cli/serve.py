@@ -1,0 +1,161 @@
+"""``mailproto serve``: SMTP, submission, LMTP, IMAP and POP3 over one store, until told to end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final
+
+from mailproto import aio
+from mailproto.backend import MemoryStore, SQLiteStore, Store, StoreError
+from mailproto.backend.directory import Users
+from mailproto.cli.certificate import CertificateFiles, make_certificate
+from mailproto.cli.services import IMPLICIT_TLS, PORTS, Services
+from mailproto.cli.usage import UsageError, host_and_port, port, reason
+from mailproto.flows.tls import server_context
+
+HELP: Final = "serve SMTP, submission, LMTP, IMAP and POP3 over one store"
+
+_GRACE: Final = 5.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    for name in PORTS:
+        parser.add_argument(
+            f"--{name}-port",
+            type=port,
+            metavar="PORT",
+            help=f"port of {name}; 0: the system chooses; with no port named all are opened",
+        )
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME:PASSWORD",
+        help="an account; NAME may be an address, else it receives at every domain (repeatable)",
+    )
+    parser.add_argument(
+        "--domain", action="append", default=[], help="a domain that is local (repeatable)"
+    )
+    parser.add_argument(
+        "--relay",
+        type=host_and_port,
+        metavar="HOST:PORT",
+        help="where mail of authenticated senders for other domains goes",
+    )
+    parser.add_argument(
+        "--store", default="memory", metavar="memory|sqlite:FILE", help="where mail lies"
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key in PEM")
+    parser.add_argument(
+        "--allow-insecure-auth",
+        action="store_true",
+        help="offer AUTH, LOGIN and USER on connections without TLS too",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    users = _users(options.user, options.domain or ["localhost"])
+    with _certificate(options) as files, contextlib.closing(_store(options.store)) as store:
+        try:
+            tls = server_context(files.cert, files.key)
+        except OSError as error:
+            raise UsageError(
+                f"cannot use the certificate {files.cert} with the key {files.key}: {reason(error)}"
+            ) from error
+        services = Services(
+            store=store,
+            directory=users,
+            relay=options.relay,
+            allow_insecure_auth=options.allow_insecure_auth,
+        )
+        named = {name: getattr(options, f"{name}_port") for name in PORTS}
+        if all(number is None for number in named.values()):
+            named = dict.fromkeys(PORTS, 0)
+
+        async def main() -> None:
+            stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stop.set)
+            server = aio.Server(services.shutdown)
+            try:
+                ready: dict[str, object] = {"ready": True}
+                for name, wanted in named.items():
+                    if wanted is None:
+                        continue
+                    try:
+                        ready[name] = await server.listen(
+                            options.host,
+                            wanted,
+                            services.sessions(name),
+                            tls=tls,
+                            implicit_tls=name in IMPLICIT_TLS,
+                        )
+                    except OSError as error:
+                        raise UsageError(
+                            f"cannot listen on {options.host} port {wanted} for {name}: "
+                            f"{reason(error)}"
+                        ) from error
+                ready["ca"] = files.cert
+                print(json.dumps(ready), flush=True)
+                await stop.wait()
+            finally:
+                await server.close(_GRACE)
+
+        asyncio.run(main())
+    return 0
+
+
+def _users(pairs: list[str], domains: list[str]) -> Users:
+    try:
+        return Users.from_options(pairs, domains)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _store(text: str) -> Store:
+    if text == "memory":
+        return MemoryStore()
+    kind, _, file = text.partition(":")
+    if kind != "sqlite" or not file:
+        raise UsageError(f"--store {text!r} is neither memory nor sqlite:FILE")
+    try:
+        return SQLiteStore(file)
+    except StoreError as error:
+        raise UsageError(f"cannot open the store {file}: {error}") from error
+
+
+@contextlib.contextmanager
+def _certificate(options: argparse.Namespace) -> Generator[CertificateFiles]:
+    cert, key = options.tls_cert, options.tls_key
+    if (cert is None) != (key is None):
+        raise UsageError("--tls-cert and --tls-key go together")
+    if cert is not None:
+        for file in (cert, key):
+            try:
+                with open(file, "rb"):
+                    pass
+            except OSError as error:
+                raise UsageError(f"cannot read {file}: {reason(error)}") from error
+        yield CertificateFiles(cert, key)
+        return
+    with tempfile.TemporaryDirectory(prefix="mailproto-") as directory:
+        try:
+            files = make_certificate(Path(directory))
+        except ImportError as error:
+            raise UsageError(
+                "making a certificate needs the extra mailproto[cli]; "
+                "install it or give --tls-cert and --tls-key"
+            ) from error
+        yield files

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 __all__ = ["apop_digest"]
 
 
@@ -13,5 +11,8 @@ def apop_digest(timestamp: str, password: str) -> str:
     A stranger who can alter the timestamp can learn the password from some thousand digests;
     use it under TLS only, where PASS is as good.
     """
+    # Few need it, and loading it takes as long as a fifth of this package.
+    import hashlib
+
     octets = timestamp.encode("ascii") + password.encode()
     return hashlib.md5(octets, usedforsecurity=False).hexdigest()

@@ -7,7 +7,6 @@ where that does not fit.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -266,7 +265,10 @@ def parse_scan_listings(lines: bytes) -> tuple[tuple[int, int], ...] | None:
     if SCAN_LISTINGS.fullmatch(lines) is None:
         return None
     values = lines[:-2].replace(b"\r\n", b",").replace(b" ", b",")
-    # json.loads reads numbers in half the time of map(int, ...); the pattern has checked them.
+    # Loaded when first needed, because servers do not. It reads numbers in half the time of
+    # map(int, ...), and the pattern has checked them.
+    import json
+
     numbers: list[int] = json.loads(b"[" + values + b"]")
     each = iter(numbers)
     return tuple(zip(each, each, strict=True))

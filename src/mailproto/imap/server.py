@@ -241,7 +241,7 @@ class Server(Machine[ServerEvent, Response]):
             return PAUSED
         if self._errors >= self._limits.errors and not self._open:
             raise RemoteProtocolError(f"{self._errors} malformed commands in a row")
-        if self._failed_authentications >= self._limits.failed_authentications:
+        if self._failed_authentications >= self._limits.failed_authentications and not self._open:
             raise RemoteProtocolError(f"{self._failed_authentications} failed logins")
         try:
             return self._next_event()
@@ -471,6 +471,7 @@ class Server(Machine[ServerEvent, Response]):
             return AuthenticateResponse(data)
         if data is CANCEL:
             return AuthenticateResponse(None)
+        self._failed_authentications += 1
         return self._instead(HIDDEN, "the response is not base64")
 
     def _done(self) -> ServerEvent | ConnectionClosed | Signal:

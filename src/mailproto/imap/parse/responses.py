@@ -65,7 +65,7 @@ _NUMBERED: Final = re.compile(rb"\* ([0-9]{1,20}) ([A-Za-z]+)")
 _NAMED: Final = re.compile(rb"\* ([A-Za-z]+)")
 _NUMBERS: Final = re.compile(rb"(?: [1-9][0-9]{0,9})*+")
 _DELIMITER: Final = re.compile(rb"\"((?:[^\"\\\r\n\x00]|\\[\"\\])?)\"")
-_MOD_SEQ: Final = re.compile(rb" \(MODSEQ ([0-9]{1,18})\)", re.IGNORECASE)
+_MOD_SEQ: Final = re.compile(rb" \(MODSEQ ", re.IGNORECASE)
 _SET: Final = re.compile(rb"[0-9:,*]+")
 
 _STATES: Final = {state.value.encode("ascii"): state for state in ConditionState}
@@ -238,8 +238,11 @@ def _search(cursor: Cursor) -> SearchData:
     numbers = tuple(cast("list[int]", json.loads(array)))
     if numbers and max(numbers) > NUMBER_32:
         raise cursor.fail("message numbers below 2**32 before this")
-    highest = cursor.match(_MOD_SEQ)
-    return SearchData(numbers, None if highest is None else int(highest[1]))
+    if cursor.match(_MOD_SEQ) is None:
+        return SearchData(numbers)
+    mod_seq = cursor.number(NUMBER_64)
+    cursor.close_list()
+    return SearchData(numbers, mod_seq)
 
 
 def _esearch(cursor: Cursor) -> ESearchData:

@@ -65,7 +65,7 @@ def check_literal(octets: bytes) -> bytes:
 
 def check_atom(text: str) -> bytes:
     """``text`` as an atom. Raises LocalProtocolError if it is none."""
-    if _ATOM.fullmatch(text) is None:
+    if not text.isascii() or _ATOM.fullmatch(text) is None:
         raise LocalProtocolError(f"not an atom: {text[:64]!r}")
     return text.encode("ascii")
 
@@ -79,7 +79,7 @@ def check_tag(text: str) -> bytes:
 
 def check_flag(text: str) -> bytes:
     r"""``text`` as a flag: an atom, ``\`` and an atom, or ``\*``."""
-    if _FLAG.fullmatch(text) is None:
+    if not text.isascii() or _FLAG.fullmatch(text) is None:
         raise LocalProtocolError(f"not a flag: {text[:64]!r}")
     return text.encode("ascii")
 

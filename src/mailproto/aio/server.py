@@ -34,7 +34,7 @@ class Server:
     """
 
     def __init__(self, shutdown: Shutdown | None = None) -> None:
-        self.shutdown = Shutdown() if shutdown is None else shutdown
+        self.shutdown: Shutdown = Shutdown() if shutdown is None else shutdown
         self._listeners: list[asyncio.Server] = []
         self._open = _OpenConnections()
 

@@ -45,7 +45,7 @@ class Wakeup:
     __slots__ = ("is_set", "on_set")
 
     def __init__(self) -> None:
-        self.is_set = False
+        self.is_set: bool = False
         self.on_set: Callable[[], None] | None = None
 
     def set(self) -> None:

@@ -55,7 +55,7 @@ class Top:
         self._left = lines
         # The last octets of the header so far; None once its end was seen.
         self._tail: bytes | None = b"\r\n"
-        self.complete = False
+        self.complete: bool = False
         """Whether everything that belongs to the top has been returned."""
 
     def feed(self, piece: bytes) -> bytes:

@@ -46,7 +46,7 @@ class TLSChannel:
             server_side=server_side,
             server_hostname=None if server_side else server_hostname,
         )
-        self.established = False
+        self.established: bool = False
 
     def feed(self, data: bytes) -> None:
         """Octets from the network; ``b""`` is end of file."""

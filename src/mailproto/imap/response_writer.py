@@ -27,7 +27,7 @@ class ResponseWriter:
         self._trace = trace
         # What is left of a response: text, and sizes of literals; the first is a size.
         self._pieces: deque[bytes | int] = deque()
-        self.remaining = 0
+        self.remaining: int = 0
         """Octets that are still to come of the literal under way; 0: there is none."""
 
     def write(self, response: Response, *, shown: bytes | None = None) -> None:

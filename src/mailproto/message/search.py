@@ -52,7 +52,7 @@ class TextSearch:
 
     def __init__(self, index: Index, text: str, *, header: bool) -> None:
         self._matcher = _Matcher(text)
-        self.found = self._in_headers(index.root, header=header)
+        self.found: bool = self._in_headers(index.root, header=header)
         """Whether the text was found in what was fed so far."""
         searched = [] if self.found else [p for p in _leaves(index.root) if p.size and _is_text(p)]
         self.ranges: tuple[tuple[int, int], ...] = tuple((p.body, p.end) for p in searched)

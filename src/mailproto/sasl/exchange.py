@@ -218,7 +218,7 @@ class ClientExchange:
     __slots__ = ("_deferred", "_dialogue", "_done", "_initial", "name", "server_error")
 
     def __init__(self, name: str, dialogue: ClientDialogue) -> None:
-        self.name = name
+        self.name: str = name
         """The mechanism's name for the AUTH or AUTHENTICATE command."""
         self.server_error: str | None = None
         """What the server said of its refusal inside the mechanism (the JSON of OAUTHBEARER)."""
@@ -318,7 +318,7 @@ class ServerExchange:
         *,
         final_with_success: bool = False,
     ) -> None:
-        self.name = name
+        self.name: str = name
         """The mechanism's name."""
         self._begin = begin
         self._dialogue: ServerDialogue | None = None

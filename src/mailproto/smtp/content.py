@@ -33,13 +33,13 @@ class IncomingContent:
         self._policy = policy
         self._limit = limit
         self._unstuffer = Unstuffer(policy)
-        self.ended = False
+        self.ended: bool = False
         """Whether the terminator was read."""
-        self.size = 0
+        self.size: int = 0
         """Octets that were handed on."""
         self.problem: ContentProblem | None = None
         """Why the content cannot be accepted."""
-        self.offset = 0
+        self.offset: int = 0
         """Where that was."""
 
     @property
@@ -84,7 +84,7 @@ class OutgoingContent:
         self._stuffer = Stuffer()
         self._line = 0
         self._waiting_cr = False
-        self.size = 0
+        self.size: int = 0
         """Octets that were taken."""
 
     def feed(self, data: bytes) -> bytes:

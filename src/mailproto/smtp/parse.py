@@ -88,7 +88,7 @@ class Malformed(Exception):
     def __init__(self, problem: str, code: int, enhanced: EnhancedCode) -> None:
         super().__init__(problem)
         self.problem = problem
-        self.reply = Reply(code, problem, enhanced)
+        self.reply: Reply = Reply(code, problem, enhanced)
 
 
 def parse_command(

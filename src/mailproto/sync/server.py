@@ -39,7 +39,7 @@ class Server:
     """
 
     def __init__(self, shutdown: Shutdown | None = None) -> None:
-        self.shutdown = Shutdown() if shutdown is None else shutdown
+        self.shutdown: Shutdown = Shutdown() if shutdown is None else shutdown
         self._listeners: list[socket.socket] = []
         self._threads: set[threading.Thread] = set()
         self._drivers: set[Driver] = set()

@@ -67,9 +67,9 @@ class Link(Generic[C, S]):
         """Every event of the client so far."""
         self.server_events: list[object] = []
         """Every event of the server so far."""
-        self.sent_by_client = bytearray()
+        self.sent_by_client: bytearray = bytearray()
         """Every octet the client has sent, TLS or not."""
-        self.sent_by_server = bytearray()
+        self.sent_by_server: bytearray = bytearray()
         """Every octet the server has sent, TLS or not."""
         self._on_client = on_client
         self._on_server = on_server

@@ -97,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._octets_of_key = dict[str, bytes]()
         self._version = 0
         self._uid_validities = defaultdict[tuple[str, str], set[int]](set)
-        self.told = list[tuple[str, str]]()
+        self.told: list[tuple[str, str]] = list[tuple[str, str]]()
         """Accounts and mailboxes that the listeners were told of."""
         for account in ("ada", "bob@example.org"):
             self._boxes[account] = {}

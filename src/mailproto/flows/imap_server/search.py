@@ -84,9 +84,9 @@ class _Text:
     __slots__ = ("body", "decide", "place")
 
     def __init__(self, place: int, decide: Text, *, body: bool) -> None:
-        self.place = place
-        self.decide = decide
-        self.body = body
+        self.place: int = place
+        self.decide: Text = decide
+        self.body: bool = body
 
 
 class _Join:
@@ -95,8 +95,8 @@ class _Join:
     __slots__ = ("count", "kind")
 
     def __init__(self, kind: type[And | Or | Not], count: int) -> None:
-        self.kind = kind
-        self.count = count
+        self.kind: type[And | Or | Not] = kind
+        self.count: int = count
 
 
 Step: TypeAlias = Info | _Text | _Join

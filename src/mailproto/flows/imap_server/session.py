@@ -78,8 +78,8 @@ class Session:
     def __init__(self, machine: Server, context: Context) -> None:
         self.machine = machine
         self.context = context
-        self.contents = Contents()
-        self.wakeup = Wakeup()
+        self.contents: Contents = Contents()
+        self.wakeup: Wakeup = Wakeup()
         self.selected: Selected | None = None
         self._account: Account | None = None
         self._unlisten: Callable[[], None] | None = None

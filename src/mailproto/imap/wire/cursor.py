@@ -67,9 +67,9 @@ class Cursor:
     __slots__ = ("_literals", "_next", "depth", "position", "quirks", "text")
 
     def __init__(self, frame: Frame, position: int = 0, *, depth: int = 50) -> None:
-        self.text = frame.text
-        self.position = position
-        self.depth = depth
+        self.text: bytes = frame.text
+        self.position: int = position
+        self.depth: int = depth
         self.quirks: list[Quirk] = []
         """Known faults that were met so far."""
         self._literals = frame.literals

@@ -115,9 +115,9 @@ class FrameReader:
         self._chunks: list[bytes] = []
         self._mode = _Mode.LINE
         self._remaining = 0
-        self.header = LiteralHeader(0)
+        self.header: LiteralHeader = LiteralHeader(0)
         """The literal that was announced last."""
-        self.collected = 0
+        self.collected: int = 0
         """Octets of the literals of this frame that are kept, the one under way included."""
 
     @property

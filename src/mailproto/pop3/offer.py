@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mailproto._core.frozen import frozen
 from mailproto.pop3.capabilities import Capabilities, Expire, LoginDelay
 from mailproto.pop3.commands import (
@@ -16,7 +18,12 @@ from mailproto.pop3.commands import (
     Utf8,
 )
 
-__all__ = ["Offer"]
+__all__ = ["OPTIONAL", "Offer"]
+
+OPTIONAL: Final[frozenset[type[Command]]] = frozenset(
+    {User, Pass, Apop, Auth, Stls, Last, Utf8, Lang}
+)
+"""The commands that an ``Offer`` may refuse."""
 
 
 @frozen

@@ -288,7 +288,7 @@ def _limited(line: bytes) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    if _TEXT.fullmatch(text) is None:
+    if not text.isprintable() and _TEXT.fullmatch(text) is None:
         raise LocalProtocolError(f"control characters in {text!r}")
     try:
         return text.encode()

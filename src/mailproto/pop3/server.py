@@ -34,7 +34,7 @@ from mailproto.pop3.commands import (
     User,
     Utf8,
 )
-from mailproto.pop3.offer import Offer
+from mailproto.pop3.offer import OPTIONAL, Offer
 from mailproto.pop3.parse import parse_auth_line, parse_command
 from mailproto.pop3.redact import redact_command, redact_invalid, redact_response
 from mailproto.pop3.responses import (
@@ -231,17 +231,22 @@ class Server(Machine[ServerEvent, ServerItem]):
         command = parse_command(line)
         if isinstance(command, str):
             return Invalid(line, Err(command))
-        keyword = type(command).__name__.upper()
-        refusal: str | None = None
-        if self._state not in STATES_OF[type(command)]:
-            refusal = f"{keyword} is not allowed in the state {self._state.value}"
-        elif isinstance(command, Stls) and self._utf8:
-            refusal = "STLS is not allowed after UTF8"
-        else:
-            refusal = self._offer.refusal(command, tls=self._tls)
-            if refusal is None and isinstance(command, Pass) and self._user is None:
-                refusal = "PASS must follow USER"
+        refusal = self._refusal(command)
         return command if refusal is None else Invalid(line, Err(refusal))
+
+    def _refusal(self, command: Command) -> str | None:
+        """Why ``command`` cannot be carried out now; ``None`` if it can."""
+        kind = type(command)
+        if self._state not in STATES_OF[kind]:
+            return f"{kind.__name__.upper()} is not allowed in the state {self._state.value}"
+        if kind not in OPTIONAL:
+            return None
+        if isinstance(command, Stls) and self._utf8:
+            return "STLS is not allowed after UTF8"
+        refusal = self._offer.refusal(command, tls=self._tls)
+        if refusal is None and isinstance(command, Pass) and self._user is None:
+            return "PASS must follow USER"
+        return refusal
 
     def _count_error(self, event: Invalid) -> None:
         self._errors += 1

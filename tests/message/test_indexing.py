@@ -11,7 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailproto.message import Header, Index, Indexer, IndexLimits, Part, index
@@ -70,6 +70,9 @@ def assert_same(ours: Part, theirs: email.message.Message, data: bytes) -> None:
 
 
 @given(messages())
+@example(
+    b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\nContent-Type:\r\n\r\nx\r\n--b--"
+)
 def test_the_tree_is_that_of_the_stdlib(data: bytes) -> None:
     assert_same(index(data).root, email.message_from_bytes(data), data)
 
@@ -101,6 +104,8 @@ def test_offsets_are_in_order_and_lines_are_counted(data: bytes) -> None:
 
 
 @given(messages() | messages(b"\n") | hostile, st.lists(st.integers(1, 40), max_size=40))
+@example(b"a" * 997 + b": x\r\n\r\n", [997])
+@example(b"a" * 998 + b": x\r\n\r\n", [998])
 def test_P01_chop_invariance(data: bytes, sizes: list[int]) -> None:
     whole = index(data)
     assert in_chunks(data, sizes) == whole

@@ -297,8 +297,8 @@ class Indexer:
     def _in_first_line(self) -> bool:
         """Before a header: is there one at all?"""
         buffer, at = self._buffer, self._at
-        line_end = buffer.find(b"\n", at)
-        if line_end < 0 and len(buffer) - at <= _LONGEST_FIELD_NAME and not self._final:
+        limit = at + _LONGEST_FIELD_NAME
+        if len(buffer) < limit and buffer.find(b"\n", at) < 0 and not self._final:
             return False
         if self._boundaries:
             here = self._delimiter_here()
@@ -308,7 +308,7 @@ class Indexer:
                 self._open_part(at)
                 return True
             self._fresh = False
-        found = _FIRST_LINE.match(buffer, at)
+        found = _FIRST_LINE.match(buffer, at, limit)
         if found is None:
             self._open_part(at)
         elif found[0][-1:] == b"\n":
@@ -461,7 +461,7 @@ class Indexer:
         in_digest = self._open and self._open[-1].content_type.media == b"multipart/digest"
         default = MESSAGE_RFC822 if in_digest else TEXT_PLAIN
         value = header.get(b"content-type")
-        content_type = parse_content_type(value, default) if value else default
+        content_type = default if value is None else parse_content_type(value)
         depth = len(self._open)
         self._open.append(_Open(header, content_type, self._lines))
         self._state = _State.BODY

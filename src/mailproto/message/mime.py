@@ -69,12 +69,12 @@ MESSAGE_RFC822: Final = ContentType(b"message", b"rfc822")
 """What a part of a multipart/digest is that does not say (RFC 2046 section 5.1.5)."""
 
 
-def parse_content_type(value: bytes, default: ContentType = TEXT_PLAIN) -> ContentType:
-    """The Content-Type of an unfolded field value; ``default`` where it names no type."""
+def parse_content_type(value: bytes) -> ContentType:
+    """The Content-Type of an unfolded field value; text/plain where it names no type."""
     head, *rest = _segments(value)
     if len(head) == 3 and head[1].text == b"/" and head[0].kind == head[2].kind == ATOM:
         return ContentType(head[0].text, head[2].text, _parameters(rest))
-    return default
+    return TEXT_PLAIN
 
 
 def parse_disposition(value: bytes) -> Disposition | None:

@@ -464,6 +464,19 @@ def test_P03_bare_newlines_are_never_passed_on() -> None:
         smtp.Client(bare_newlines=smtp.BareNewlines.PASS)
 
 
+@pytest.mark.parametrize("size", [998, 999, 1000])
+def test_a_last_line_over_998_octets_needs_to_be_wanted(size: int) -> None:
+    machine, willing = in_content(), in_content(long_lines=True)
+    for either in (machine, willing):
+        either.send(smtp.Body(b"x" * size))
+    willing.send(smtp.EndOfMessage())
+    if size == 998:
+        machine.send(smtp.EndOfMessage())
+    else:
+        with pytest.raises(LocalProtocolError, match="998"):
+            machine.send(smtp.EndOfMessage())
+
+
 @pytest.mark.parametrize("pieces", [[998], [500, 498], [999], [500, 499], [2000], [1] * 999])
 def test_lines_over_998_octets_need_to_be_wanted(pieces: list[int]) -> None:
     machine, willing = in_content(), in_content(long_lines=True)
@@ -481,7 +494,7 @@ def test_lines_over_998_octets_need_to_be_wanted(pieces: list[int]) -> None:
 def test_whole_content_can_be_checked_before_anything_is_sent() -> None:
     machine = smtp.Client()
     machine.check_content(b"fine\r\n")
-    for content in (b"a\nb", b"a\r", b"x" * 1001):
+    for content in (b"a\nb", b"a\r", b"x" * 999, b"x" * 1001):
         with pytest.raises(LocalProtocolError):
             machine.check_content(content)
     smtp.Client(bare_newlines=smtp.BareNewlines.REPAIR).check_content(b"a\nb\r")

@@ -265,7 +265,11 @@ class Delivery(Handler):
     def _close_hop(self) -> Flow[None]:
         hop, self._hop = self._hop, None
         if hop is not None:
-            yield from ask(hop.close)
+            try:
+                yield from ask(hop.close)
+            except (MailError, OSError):
+                # Its verdict, if there was one, is known by now.
+                return
 
     # --- trace fields (RFC 5321 section 4.4)
 

@@ -112,12 +112,13 @@ class OutgoingContent:
             if data.endswith(b"\r"):
                 raise LocalProtocolError("the content ends in a bare CR")
         if not self._long_lines:
-            self._check_lines(data)
+            self._check_last_line(self._check_lines(data))
 
     def finish(self) -> bytes:
-        """The terminator. Raises LocalProtocolError where a CR is left alone at the end."""
+        """The terminator. Raises LocalProtocolError for a last line that cannot be sent."""
         if self._stuffer.after_cr:
             raise LocalProtocolError("the content ends in a bare CR")
+        self._check_last_line(self._line)
         rest = self._stuffer.feed(b"\r\n") if self._waiting_cr else b""
         return rest + self._stuffer.finish()
 
@@ -129,6 +130,11 @@ class OutgoingContent:
                 f"the content after octet {self.size} has a line of more than {LINE_LIMIT} octets"
             )
         return line
+
+    @staticmethod
+    def _check_last_line(line: int) -> None:
+        if line > LINE_LIMIT:
+            raise LocalProtocolError(f"the content ends in a line of more than {LINE_LIMIT} octets")
 
     def _check_newlines(self, data: bytes) -> None:
         if self._stuffer.after_cr and data[:1] not in (b"\n", b""):

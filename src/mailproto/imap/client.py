@@ -346,7 +346,7 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     def _step(self) -> Frame | LiteralHeader | LiteralChunk | FetchData | ListData | None:
         if not self._frames.idle:
-            return self._frames.advance(self._limit)
+            return self._frames.advance(self._limit - self._frames.collected)
         line = self._input.line(self._limit)
         if line is None:
             return None
@@ -375,7 +375,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         elif header.size > self._limits.literal_threshold and self._streamable(header):
             frames.stream()
             return None
-        if frames.collected + header.size > self._limit:
+        if frames.size + header.size > self._limit:
             raise RemoteProtocolError(
                 f"a literal of {header.size} octets exceeds {self._limit} of a response"
             )

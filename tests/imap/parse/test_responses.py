@@ -12,6 +12,7 @@ from imap.framing import frame
 from mailproto import imap
 from mailproto.imap.parse.responses import parse_response
 from mailproto.imap.quirks import Quirk
+from mailproto.imap.sequence_set import sequence_set
 from mailproto.imap.serialize.responses import serialize
 from mailproto.imap.wire.cursor import Malformed
 from mailproto.imap.wire.frames import Frame
@@ -252,7 +253,7 @@ def test_rfc3501_multipart_example() -> None:
         ),
         (
             b'* ESEARCH (TAG "A285") UID MIN 7 MAX 3800 COUNT 20 ALL 7,10:12',
-            imap.ESearchData("A285", True, 7, 3800, imap.sequence_set.sequence_set("7,10:12"), 20),
+            imap.ESearchData("A285", True, 7, 3800, sequence_set("7,10:12"), 20),
         ),
         (
             b"* SEARCH 2 5 6 (MODSEQ 917162500)",

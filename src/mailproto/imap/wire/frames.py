@@ -126,6 +126,11 @@ class FrameReader:
         return not self._text
 
     @property
+    def size(self) -> int:
+        """Octets of this frame that are kept: text, and literals with the one under way."""
+        return self._size + self.collected
+
+    @property
     def first_line(self) -> bytes:
         """The first line of the frame that has begun, with its CRLF."""
         return self._text[0]

@@ -6,6 +6,8 @@ because ``None`` marks groups. Time is linear, nothing recurs.
 
 from __future__ import annotations
 
+import functools
+
 from mailproto._core.frozen import frozen
 from mailproto.message.lexical import ATOM, COMMENT, LITERAL, QUOTED, SPECIAL, Token, tokens
 
@@ -32,10 +34,18 @@ class Address:
 
 def parse_addresses(value: bytes) -> tuple[Address, ...]:
     """The addresses of an unfolded field value, groups flattened as in an ENVELOPE."""
+    # The same few people write to each other again and again.
+    return _remembered(value) if len(value) <= 256 else _parse(value)
+
+
+def _parse(value: bytes) -> tuple[Address, ...]:
     reader = _Reader()
     for token in tokens(value):
         reader.take(token)
     return reader.finish()
+
+
+_remembered = functools.lru_cache(maxsize=1024)(_parse)
 
 
 class _Reader:

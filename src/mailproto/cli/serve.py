@@ -16,13 +16,14 @@ from mailproto import aio
 from mailproto.backend import MemoryStore, SQLiteStore, Store, StoreError
 from mailproto.backend.directory import Users
 from mailproto.cli.certificate import CertificateFiles, make_certificate
-from mailproto.cli.services import IMPLICIT_TLS, PORTS, Services
 from mailproto.cli.usage import UsageError, host_and_port, port, reason
+from mailproto.flows.services import IMPLICIT_TLS, PORTS, Services
 from mailproto.flows.tls import server_context
 
 HELP: Final = "serve SMTP, submission, LMTP, IMAP and POP3 over one store"
 
 _GRACE: Final = 5.0
+_HOSTNAME: Final = "localhost"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
         services = Services(
             store=store,
             directory=users,
-            relay=options.relay,
+            hostname=_HOSTNAME,
+            next_hop=options.relay and aio.relay(*options.relay, domain=_HOSTNAME),
             allow_insecure_auth=options.allow_insecure_auth,
         )
         named = {name: getattr(options, f"{name}_port") for name in PORTS}

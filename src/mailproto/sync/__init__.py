@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from mailproto.sync import imap as imap
     from mailproto.sync import pop3 as pop3
     from mailproto.sync import smtp as smtp
+    from mailproto.sync.next_hop import relay as relay
 
-__all__ = ["Server", "imap", "pop3", "smtp"]
+__all__ = ["Server", "imap", "pop3", "relay", "smtp"]
 
 
 def __getattr__(name: str) -> object:
     if name in ("imap", "pop3", "smtp"):
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "relay":
+        from mailproto.sync.next_hop import relay
+
+        return relay
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

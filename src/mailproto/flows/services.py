@@ -1,27 +1,31 @@
-"""What each port of ``mailproto serve`` does: the sessions over one store and one directory."""
+"""A whole mail server's sessions over one store and one directory, for any driver.
+
+::
+
+    services = Services(MemoryStore(), Users({"alice": "secret"}, ["example.com"]))
+    server = aio.Server(services.shutdown)       # or sync.Server
+    await server.listen("127.0.0.1", 0, services.sessions("imap"), tls=context)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Callable
+from typing import Final
 
 from attrs import field, frozen
 
-from mailproto import aio, sasl
+from mailproto import sasl
 from mailproto._core.limits import IMAPServerLimits, SMTPServerLimits
 from mailproto._core.machine import Trace
-from mailproto.backend import Store
 from mailproto.backend.directory import Directory
+from mailproto.backend.store import Maybe, Store
 from mailproto.flows import imap_server, pop3_server, smtp_server
 from mailproto.flows.effects import Flow
 from mailproto.flows.serving import Peer, SessionFactory
 from mailproto.flows.shutdown import Shutdown
-from mailproto.flows.smtp_client import Session
 from mailproto.flows.smtp_delivery import NextHop, Role, delivery_context
 
 __all__ = ["IMPLICIT_TLS", "PORTS", "Services"]
-
-T = TypeVar("T")
 
 PORTS: Final = ("smtp", "submission", "smtps", "lmtp", "imap", "imaps", "pop3", "pop3s")
 IMPLICIT_TLS: Final = frozenset({"smtps", "imaps", "pop3s"})
@@ -36,51 +40,19 @@ _LARGEST: Final = 1024 * 1024 * 1024
 """Octets of one message: it streams to the store, so only the disk minds."""
 
 
-class Relay:
-    """The connection to the server that takes mail for other domains."""
-
-    def __init__(self, client: aio.smtp.Client) -> None:
-        self._client = client
-
-    @classmethod
-    async def to(cls, host: str, port: int, hostname: str, trace: Trace | None = None) -> Relay:
-        """Connect and say EHLO. Raises MailError."""
-        client = await aio.smtp.connect(
-            host, port, tls="none", domain=hostname, long_lines=True, trace=trace
-        )
-        return cls(client)
-
-    @property
-    def session(self) -> Session:
-        """The conversation with it."""
-        return self._client.session
-
-    async def run(self, flow: Flow[T]) -> T:
-        """Run a flow of ``session``."""
-        return await self._client.run(flow)
-
-    async def close(self) -> None:
-        """Say QUIT where that is possible, and close."""
-        if not self._client.closed:
-            await self._client.quit()
-
-
 @frozen
 class Services:
-    """The sessions of a server that keeps mail in ``store`` for the users of ``directory``.
-
-    ``relay`` is host and port of the server that takes mail for other domains.
-    """
+    """The sessions of a server that keeps mail in ``store`` for the users of ``directory``."""
 
     store: Store
     directory: Directory
     hostname: str = "localhost"
-    relay: tuple[str, int] | None = None
+    next_hop: Callable[[], Maybe[NextHop]] | None = None
+    """Connects to the server that takes mail for other domains (``aio.relay``, ``sync.relay``);
+    without one such recipients are refused."""
     allow_insecure_auth: bool = False
     trace: Trace | None = None
     """Gets every line of every session, without secrets."""
-    relay_trace: Trace | None = None
-    """The same for the connections to ``relay``."""
     shutdown: Shutdown = field(factory=Shutdown)
 
     def sessions(self, name: str) -> SessionFactory:
@@ -101,7 +73,7 @@ class Services:
             shutdown=self.shutdown,
             offer=offer,
             hostname=self.hostname,
-            next_hop=self._next_hop(),
+            next_hop=self.next_hop,
             allow_insecure_auth=self.allow_insecure_auth,
             limits=SMTPServerLimits(content=_LARGEST),
         )
@@ -111,12 +83,6 @@ class Services:
             return smtp_server.serve(machine, context, peer)
 
         return session
-
-    def _next_hop(self) -> Callable[[], Awaitable[NextHop]] | None:
-        relay = self.relay
-        if relay is None:
-            return None
-        return lambda: Relay.to(*relay, self.hostname, self.relay_trace)
 
     def _imap(self, offer: sasl.Offer, implicit: bool) -> SessionFactory:
         context = imap_server.Context(

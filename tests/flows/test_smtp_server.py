@@ -1,0 +1,500 @@
+"""The server's conversation with handlers of our own: scripted clients, and smtplib."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable, Sequence
+from email.message import EmailMessage
+
+import pytest
+from attrs import evolve
+
+from mailproto import sasl, smtp
+from mailproto.backend.directory import Users
+from mailproto.backend.store import OverQuota, StoreFailure
+from mailproto.errors import ConnectionLost, DeadlineExceeded
+from mailproto.flows.effects import Deadline, Flow, Read, Write, call, read, write
+from mailproto.flows.serving import Peer
+from mailproto.flows.shutdown import Shutdown
+from mailproto.flows.smtp_client import Session
+from mailproto.flows.smtp_server import Context, Handler, Origin, serve
+from mailproto.sync import Server as SyncServer
+from mailproto.testing import converse, peer, transcript
+
+USERS = Users({"alice": "secret"}, ["example.com"])
+NO = smtp.Reply(550, "no", smtp.EnhancedCode(5, 7, 1))
+
+
+class Keeper(Handler):
+    """Keeps what it was asked, and answers as the recipients' local parts say."""
+
+    def __init__(self, origin: Origin, log: list[object]) -> None:
+        self.origin = origin
+        self.log = log
+        self.body = b""
+        self.recipients: list[smtp.Rcpt] = []
+
+    def mail(self, mail: smtp.Mail) -> smtp.Reply | None:
+        self.log.append(mail)
+        self.body, self.recipients = b"", []
+        return NO if "bad" in str(mail.reverse_path) else None
+
+    def rcpt(self, rcpt: smtp.Rcpt) -> Flow[smtp.Reply | None]:
+        yield from call(self.log.append, rcpt)
+        match str(rcpt.forward_path).partition("@")[0]:
+            case "bad":
+                return NO
+            case "full":
+                raise OverQuota
+            case "broken":
+                raise StoreFailure
+        self.recipients.append(rcpt)
+        return None
+
+    def content(self, data: bytes) -> smtp.Reply | None:
+        self.body += data
+        if b"overflow" in self.body:
+            raise OverQuota
+        if b"bug" in self.body:
+            raise ZeroDivisionError
+        return None
+
+    def end(self) -> smtp.Reply | Sequence[smtp.Reply] | None:
+        self.log.append(self.body)
+        if b"each" in self.body:
+            return [smtp.Reply(250, "ok"), NO]
+        if b"spam" in self.body:
+            return NO
+        if b"broken" in self.body:
+            raise StoreFailure
+        return None
+
+    def abandon(self) -> None:
+        self.log.append("abandoned")
+
+    def verify(self, text: str) -> smtp.Reply | None:
+        return smtp.Reply(250, f"<{text}@example.com>") if text == "alice" else None
+
+    def other(self, command: smtp.OtherCommand) -> smtp.Reply | None:
+        return smtp.Reply(250, "done") if command.verb == "XFOO" else None
+
+
+def context(log: list[object], **options: object) -> Context:
+    return Context(
+        handler=lambda origin: Keeper(origin, log),
+        shutdown=Shutdown(),
+        hostname="mx",
+        **options,  # type: ignore[arg-type]  # options of any kind
+    )
+
+
+HELLO = """S: 220 mx ESMTP
+C: EHLO me
+S: 250-mx
+S: 250-PIPELINING
+S: 250-SIZE 67108864
+S: 250-8BITMIME
+S: 250-ENHANCEDSTATUSCODES
+S: 250 SMTPUTF8
+"""
+SENDER = "C: MAIL FROM:<a@b>\nS: 250 2.1.0 OK\n"
+ENVELOPE = SENDER + "C: RCPT TO:<c@d>\nS: 250 2.1.5 OK\n"
+DATA = ENVELOPE + "C: DATA\nS: 354 End data with <CR><LF>.<CR><LF>\n"
+QUIT = "C: QUIT\nS: 221 2.0.0 Goodbye\n"
+MAIL, RCPT = smtp.Mail(smtp.Mailbox("a", "b")), smtp.Rcpt(smtp.Mailbox("c", "d"))
+
+
+def play(script: str, **options: object) -> list[object]:
+    """What the handler was asked while a client played its part of the script."""
+    log: list[object] = []
+    ctx = context(log, **options)
+    converse(serve(ctx.machine(), ctx), peer(transcript(script), "C"))
+    return log
+
+
+def test_a_message_is_handed_on_and_accepted() -> None:
+    done = "C: .\nS: 250 2.0.0 OK\n"
+    log = play(f"{HELLO}{DATA}C: hello\nC: ..\n{done}{DATA}{done}{QUIT}")
+    assert log == [MAIL, RCPT, b"hello\r\n.\r\n", MAIL, RCPT, b""]
+
+
+@pytest.mark.parametrize(
+    ("script", "asked"),
+    [
+        ("C: MAIL FROM:<bad@b>\nS: 550 5.7.1 no\n", 2),
+        (f"{SENDER}C: RCPT TO:<bad@d>\nS: 550 5.7.1 no\n", 3),
+        (f"{SENDER}C: RCPT TO:<full@d>\nS: 452 4.2.2 Insufficient storage\n", 3),
+        (f"{SENDER}C: RCPT TO:<broken@d>\nS: 451 4.3.0 The message cannot be stored now\n", 3),
+        (f"{DATA}C: spam\nC: .\nS: 550 5.7.1 no\n", 3),
+        (f"{DATA}C: broken\nC: .\nS: 451 4.3.0 The message cannot be stored now\n", 3),
+        (f"{DATA}C: overflow\nC: more\nC: .\nS: 452 4.2.2 Insufficient storage\n", 3),
+        ("C: VRFY alice\nS: 250 <alice@example.com>\n", 0),
+        ("C: VRFY bob\nS: 252 2.5.0 Send some mail and see\n", 0),
+        ("C: EXPN staff\nS: 502 5.5.1 EXPN is not implemented\n", 0),
+        ("C: XFOO\nS: 250 done\nC: XBAR\nS: 500 5.5.2 Command not recognized\n", 0),
+        ("C: NOOP\nS: 250 2.0.0 OK\nC: HELP\nS: 214 2.0.0 See RFC 5321\n", 0),
+    ],
+)  # fmt: skip
+def test_what_the_handler_decides(script: str, asked: int) -> None:
+    assert len(play(HELLO + script + QUIT)) == asked
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "C: RSET\nS: 250 2.0.0 OK\n",
+        HELLO.partition("\n")[2],
+        "C: QUIT\nS: 221 2.0.0 Goodbye\n",
+        "",
+    ],
+)
+def test_P14_a_transaction_without_an_end_is_abandoned(end: str) -> None:
+    quit = "" if "QUIT" in end or not end else QUIT
+    assert play(HELLO + ENVELOPE + end + quit) == [MAIL, RCPT, "abandoned"]
+
+
+def test_P02_bad_content_is_abandoned_and_the_session_goes_on() -> None:
+    log: list[object] = []
+    ctx = context(log)
+
+    def client() -> Flow[list[bytes]]:
+        said = []
+        for line in (
+            b"EHLO me\r\n",
+            b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+            b"x\n.\nMAIL FROM:<evil@b>\r\n.\r\n",
+            b"NOOP\r\n",
+        ):
+            yield from read()
+            yield from write(line)
+        said.append((yield from read()) or b"")
+        yield from write(b"QUIT\r\n")
+        said.append((yield from read()) or b"")
+        return said
+
+    _, said = converse(serve(ctx.machine(), ctx), client())
+    assert log == [MAIL, RCPT, "abandoned"]
+    assert said[0].endswith(b"250 2.0.0 OK\r\n")
+
+
+def test_replies_to_a_group_go_out_in_one_write() -> None:
+    log: list[object] = []
+    ctx = context(log)
+    flow = serve(ctx.machine(), ctx)
+    incoming = [
+        b"EHLO me\r\n",
+        b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<bad@d>\r\nDATA\r\n",
+        b"x\r\n.\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+        b".\r\nQUIT\r\n",
+    ]
+    writes: list[bytes] = []
+    effect = next(flow)
+    with pytest.raises(StopIteration):
+        while True:
+            result: object = None
+            if isinstance(effect, Write):
+                writes.append(effect.data)
+            elif isinstance(effect, Read):
+                result = incoming.pop(0)
+            elif not isinstance(effect, Deadline):
+                result = effect.function()  # type: ignore[union-attr]  # a Call
+            effect = flow.send(result)
+    assert [data.count(b"\r\n") for data in writes] == [1, 6, 4, 4, 2]
+
+
+def test_lmtp_replies_for_each_recipient() -> None:
+    hello = HELLO.replace("EHLO", "LHLO").replace("ESMTP", "LMTP")
+    envelope = ENVELOPE + "C: RCPT TO:<e@f>\nS: 250 2.1.5 OK\n"
+    data = envelope + "C: DATA\nS: 354 End data with <CR><LF>.<CR><LF>\n"
+    play(
+        f"{hello}{data}C: all\nC: .\nS: 250 2.0.0 OK\nS: 250 2.0.0 OK\n"
+        f"{data}C: spam\nC: .\nS: 550 5.7.1 no\nS: 550 5.7.1 no\n"
+        f"{data}C: each\nC: .\nS: 250 ok\nS: 550 5.7.1 no\n{QUIT}",
+        lmtp=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("client", "farewell"),
+    [
+        (b"x" * 20000, "500 5.5.2 Line too long"),
+        (b"NOOP " + b"x" * 3000 + b"\r\n", "500 5.5.2 Line too long"),
+        (b"XBAR\r\n" * 30, "421 4.7.0 Too many errors"),
+    ],
+)
+def test_P13_a_session_that_cannot_go_on_is_told_why(client: bytes, farewell: str) -> None:
+    said = b""
+
+    def talk() -> Flow[None]:
+        nonlocal said
+        yield from write(client)
+        while data := (yield from read()):
+            said += data
+
+    ctx = context([])
+    converse(serve(ctx.machine(), ctx), talk())
+    assert said.decode().splitlines()[-1] == farewell
+
+
+def test_P24_a_silent_client_is_told_and_left() -> None:
+    said = b""
+
+    def silent() -> Flow[None]:
+        nonlocal said
+        yield from write(b"EHLO me\r\nMAIL FROM:<a@b>\r\n")
+        while data := (yield from read()):
+            said += data
+
+    log: list[object] = []
+    ctx = context(log, timeout=7.0)
+    converse(serve(ctx.machine(), ctx), silent())
+    assert said.endswith(b"421 4.4.2 Timeout, closing the connection\r\n")
+    assert log[-1] == "abandoned"
+
+
+def effects(ctx: Context, answers: Callable[[Read], bytes | None]) -> list[object]:
+    """The effects of a session whose reads are answered one after the other."""
+    seen: list[object] = []
+    flow = serve(ctx.machine(), ctx)
+    result: object = None
+    try:
+        while True:
+            effect = flow.send(result)
+            seen.append(effect)
+            result = answers(effect) if isinstance(effect, Read) else None
+    except StopIteration:
+        return seen
+
+
+def test_P24_a_client_that_sends_octet_by_octet_gets_no_more_time() -> None:
+    pieces = [b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n", *[b"x"] * 100]
+    seen = effects(context([]), lambda _: pieces.pop(0) if pieces else b"")
+    armed = [effect for effect in seen if effect == Deadline(300.0)]
+    # For the greeting, the commands, the content; not for each octet of it.
+    assert len(armed) <= 4
+
+
+def test_a_server_that_ends_tells_its_clients() -> None:
+    log: list[object] = []
+    ctx = context(log)
+    greeted = False
+
+    def answers(effect: Read) -> bytes | None:
+        nonlocal greeted
+        if not greeted:
+            greeted = True
+            return b"EHLO me\r\nMAIL FROM:<a@b>\r\n"
+        ctx.shutdown.request()
+        assert effect.wakeup is not None
+        assert effect.wakeup.is_set
+        return None
+
+    seen = effects(ctx, answers)
+    assert seen[-1] == Write(b"421 4.3.2 The server is going down\r\n")
+    assert log == [MAIL, "abandoned"]
+
+
+def test_a_fault_of_the_handler_is_seen_by_both_sides() -> None:
+    said = b""
+
+    def client() -> Flow[None]:
+        nonlocal said
+        yield from write(b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nbug\r\n.\r\n")
+        while data := (yield from read()):
+            said += data
+
+    log: list[object] = []
+    ctx = context(log)
+    with pytest.raises(ZeroDivisionError):
+        converse(serve(ctx.machine(), ctx), client())
+    assert said.endswith(b"421 4.3.0 Internal error, closing the connection\r\n")
+    assert log[-1] == "abandoned"
+
+
+@pytest.mark.parametrize("error", [ConnectionLost("gone"), DeadlineExceeded("late")])
+def test_a_connection_that_breaks_is_no_error_of_the_server(error: Exception) -> None:
+    log: list[object] = []
+    ctx = context(log)
+    flow = serve(ctx.machine(), ctx)
+    fed = False
+    effect: object = next(flow)
+    with pytest.raises(StopIteration):
+        while True:
+            if isinstance(effect, Read):
+                if fed:
+                    effect = flow.throw(error)
+                else:
+                    fed = True
+                    effect = flow.send(b"EHLO me\r\nMAIL FROM:<a@b>\r\n")
+            elif isinstance(effect, Write) and fed and effect.data.startswith(b"421"):
+                effect = flow.throw(ConnectionLost("gone"))
+            else:
+                effect = flow.send(None)
+    assert log == [MAIL, "abandoned"]
+
+
+# ------------------------------------------------------------------------------- AUTH and TLS
+
+
+def authenticated_context(log: list[object], *, insecure: bool = False) -> Context:
+    return context(
+        log,
+        directory=USERS,
+        sasl=sasl.Offer(allow_insecure_auth=insecure),
+        require_auth=True,
+        allow_insecure_auth=insecure,
+    )
+
+
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
+def test_authentication_under_starttls(mechanism: str, password: str) -> None:
+    log: list[object] = []
+    ctx = authenticated_context(log)
+    client = Session(smtp.Client(), "me")
+    wanted = [m for m in sasl.MECHANISMS if m.name == mechanism]
+    origins: list[Origin] = []
+
+    def handler(origin: Origin) -> Handler:
+        origins.append(origin)
+        return Keeper(origin, log)
+
+    ctx = evolve(ctx, handler=handler)
+
+    def talk() -> Flow[str]:
+        yield from client.begin()
+        assert not client.machine.offers("AUTH")
+        refused = yield from client.call(MAIL)
+        assert str(refused) == "530 5.7.0 Must issue a STARTTLS command first"
+        yield from client.starttls()
+        refused = yield from client.call(MAIL)
+        assert str(refused) == "530 5.7.0 Authentication required"
+        credentials = sasl.PasswordCredentials("alice", password)
+        try:
+            reply = yield from client.authenticate(credentials, mechanisms=wanted)
+        except Exception as error:
+            return str(error)
+        yield from client.send(b"x\r\n", "a@b", ["c@d"])
+        yield from client.quit()
+        return str(reply)
+
+    _, said = converse(serve(ctx.machine(starttls=True), ctx), talk())
+    if password == "secret":
+        assert said == "235 2.7.0 Authentication successful"
+        assert origins[0].account == "alice"
+        assert origins[0].tls
+        assert log == [evolve(MAIL, size=3), RCPT, b"x\r\n"]
+    else:
+        assert said == "AUTH was refused: 535 5.7.8 Authentication failed"
+        assert origins[0].account is None
+
+
+def test_P26_authentication_cancelled_or_malformed() -> None:
+    log: list[object] = []
+    ctx = authenticated_context(log, insecure=True)
+    script = """S: 220 mx ESMTP
+C: HELO me
+S: 250 mx
+C: AUTH LOGIN
+S: 503 5.5.1 AUTH needs EHLO
+C: EHLO me
+S: 250-mx
+S: 250-PIPELINING
+S: 250-SIZE 67108864
+S: 250-8BITMIME
+S: 250-AUTH {mechanisms}
+S: 250-ENHANCEDSTATUSCODES
+S: 250 SMTPUTF8
+C: AUTH LOGIN
+S: 334 VXNlcm5hbWU6
+C: *
+S: 501 5.7.0 Authentication cancelled
+C: AUTH LOGIN
+S: 334 VXNlcm5hbWU6
+C: !!!
+S: 501 5.5.2 The response is not base64
+C: AUTH PLAIN eA==
+S: 501 5.5.2 The response is malformed
+C: AUTH XFOO
+S: 504 5.5.4 Mechanism not offered
+C: NOOP
+S: 250 2.0.0 OK
+C: QUIT
+S: 221 2.0.0 Goodbye"""
+    assert ctx.sasl is not None
+    names = " ".join(ctx.sasl.names(tls=False))
+    converse(
+        serve(ctx.machine(), ctx), peer(transcript(script.replace("{mechanisms}", names)), "C")
+    )
+
+
+def test_P05_TLS_begins_a_new_session() -> None:
+    log: list[object] = []
+    ctx = context(log)
+    client = Session(smtp.Client(), "me")
+
+    def talk() -> Flow[None]:
+        yield from client.begin()
+        yield from client.call(MAIL)
+        yield from client.call(smtp.Rset())
+        yield from client.starttls()
+        yield from client.call(MAIL)
+        yield from client.quit()
+
+    converse(serve(ctx.machine(starttls=True), ctx), talk())
+    assert log == [MAIL, "abandoned", MAIL, "abandoned"]
+
+
+def test_P05_plaintext_behind_STARTTLS_ends_the_session() -> None:
+    said = b""
+
+    def client() -> Flow[None]:
+        nonlocal said
+        yield from write(b"EHLO me\r\nSTARTTLS\r\nMAIL FROM:<a@b>\r\n")
+        while data := (yield from read()):
+            said += data
+
+    log: list[object] = []
+    ctx = context(log)
+    converse(serve(ctx.machine(starttls=True), ctx), client())
+    assert log == []
+    assert said.endswith(
+        b"220 2.0.0 Go ahead\r\n421 4.7.0 Closing the connection after a protocol error\r\n"
+    )
+
+
+# ------------------------------------------------------------------------------------- smtplib
+
+
+def test_smtplib_sends_to_our_server() -> None:
+    log: list[object] = []
+    ctx = authenticated_context(log, insecure=True)
+
+    def session(at: Peer) -> Flow[None]:
+        return serve(ctx.machine(), ctx, at)
+
+    message = EmailMessage()
+    message["From"], message["To"] = "alice@example.com", "bob@example.com, bad@example.com"
+    message["Subject"] = "Grüße"
+    message.set_content("Hällo\n.\n..\n")
+    with SyncServer(ctx.shutdown) as server:
+        port = server.listen("127.0.0.1", 0, session)
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            assert client.ehlo()[0] == 250
+            with pytest.raises(smtplib.SMTPSenderRefused):
+                client.sendmail("a@b", ["c@d"], b"x")
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                client.login("alice", "wrong")
+            assert client.login("alice", "secret")[0] == 235
+            refused = client.send_message(message)
+            assert refused == {"bad@example.com": (550, b"5.7.1 no")}
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                client.sendmail("a@b", ["bad@d"], b"x")
+            with pytest.raises(smtplib.SMTPDataError):
+                client.sendmail("a@b", ["c@d"], b"spam")
+            assert client.verify("alice") == (250, b"<alice@example.com>")
+            assert client.docmd("XFOO") == (250, b"done")
+            assert client.noop()[0] == 250
+    bodies = [entry for entry in log if isinstance(entry, bytes)]
+    expected = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+    assert bodies == [expected, b"spam\r\n"]

@@ -110,9 +110,9 @@ class IMAPClientLimits:
     """Limits of ``imap.Client``."""
 
     line: int = 64 * KIB
-    """Octets of one line of a response that cannot hold long lists, with its CRLF."""
+    """Octets of one whole response before login, literals included."""
     response: int = 64 * MIB
-    """Octets of one whole response, streamed literals apart."""
+    """Octets of one whole response after login, streamed literals apart."""
     literal_threshold: int = 1 * MIB
     """Literals of more octets come as chunk events."""
     depth: int = 50

@@ -42,6 +42,9 @@ _EXTENSION_OF: Final = {
 }
 
 
+_WITH_EXTENSIONS: Final = frozenset({Authenticate, Search})
+
+
 @frozen
 class Refusal:
     """Why a command is not to be had, and how to say so."""
@@ -102,6 +105,8 @@ class Offer:
 
     def refusal_of(self, command: Command) -> Refusal | None:
         """Why ``command`` cannot be given with these arguments."""
+        if type(command) not in _WITH_EXTENSIONS:
+            return None
         match command:
             case Authenticate(initial_response=bytes()) if "SASL-IR" not in self.extensions:
                 return Refusal("AUTHENTICATE takes no initial response here")

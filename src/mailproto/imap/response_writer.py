@@ -35,7 +35,11 @@ class ResponseWriter:
 
         Raises LocalProtocolError, and then nothing was written.
         """
-        self._pieces.extend(serialize(response))
+        pieces = serialize(response)
+        if len(pieces) == 1 and self._trace is None and isinstance(pieces[0], bytes):
+            self._output.write(pieces[0])
+            return
+        self._pieces.extend(pieces)
         self._go_on(shown)
 
     def text(self, line: bytes) -> None:

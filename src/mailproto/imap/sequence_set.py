@@ -22,6 +22,7 @@ _LARGEST: Final = STAR - 1
 _NUMBER: Final = rb"(?:[1-9][0-9]{0,9}|\*)"
 _RANGE: Final = _NUMBER + rb"(?::" + _NUMBER + rb")?"
 _SET: Final = re.compile(_RANGE + rb"(?:," + _RANGE + rb")*+")
+_ONE: Final = re.compile(rb"([1-9][0-9]{0,9})(?::([1-9][0-9]{0,9}|\*))?")
 _TEN_DIGITS: Final = re.compile(rb"[0-9]{10}")
 
 
@@ -102,6 +103,14 @@ def _text(number: int) -> str:
 
 def parse_sequence_set(text: bytes) -> SequenceSet | None:
     """The set that ``text`` spells, ``None`` if it is not one (zero and 2**32 are not numbers)."""
+    one = _ONE.fullmatch(text)
+    if one is not None:
+        first, last = one.groups()
+        low = int(first)
+        high = low if last is None else STAR if last == b"*" else int(last)
+        if low > _LARGEST or (high > _LARGEST and last != b"*"):
+            return None
+        return SequenceSet(((low, high) if low <= high else (high, low),))
     if _SET.fullmatch(text) is None:
         return None
     if b"*" in text:

@@ -112,6 +112,9 @@ class _Open:
 
 
 _OVERLAPPING: Final = frozenset({Fetch, Store, Search})
+_CHANGING: Final = frozenset(
+    {Login, Authenticate, Select, Examine, Close, Unselect, Logout, StartTLS, Append}
+)
 _OF_MAILBOX: Final = frozenset(
     {ExistsData, RecentData, ExpungeData, FetchData, SearchData, ESearchData}
 )
@@ -244,19 +247,18 @@ class Server(Machine[ServerEvent, Response]):
         if self._failed_authentications >= self._limits.failed_authentications and not self._open:
             raise RemoteProtocolError(f"{self._failed_authentications} failed logins")
         try:
-            return self._next_event()
+            if self._expects is _Expects.COMMAND:
+                return self._next_command()
+            return self._go_on()
         except LineTooLong as error:
             start = HIDDEN if self._in_secret else command_text(error.start)
             failure = RemoteProtocolError(f"{error}, beginning with {start!r}")
             failure.hint = Condition(BYE, "the line is too long", TOOBIG)
             raise failure from None
 
-    def _next_event(self) -> ServerEvent | ConnectionClosed | Signal:
+    def _go_on(self) -> ServerEvent | ConnectionClosed | Signal:
+        """Whatever continues a command."""
         match self._expects:
-            case _Expects.COMMAND:
-                return self._next_command()
-            case _Expects.VERDICT:
-                return PAUSED
             case _Expects.CONTENT:
                 return self._content()
             case _Expects.REFUSED:
@@ -265,6 +267,8 @@ class Server(Machine[ServerEvent, Response]):
                 return self._response()
             case _Expects.DONE:
                 return self._done()
+            case _:
+                return PAUSED
 
     @property
     def _in_secret(self) -> bool:
@@ -558,7 +562,7 @@ class Server(Machine[ServerEvent, Response]):
             )
         if self._awaiting_tls or self._state is State.LOGOUT:
             raise LocalProtocolError("nothing may follow here")
-        if self.failed and not (isinstance(item, Condition) and item.state is BYE):
+        if self._failure is not None and not (isinstance(item, Condition) and item.state is BYE):
             raise LocalProtocolError("after a protocol error only BYE can be sent")
         if self._state is State.GREETING and not (
             isinstance(item, Condition) and item.state in (OK, PREAUTH, BYE)
@@ -575,8 +579,10 @@ class Server(Machine[ServerEvent, Response]):
                 self._send_data(item)
 
     def _send_completion(self, item: Completion) -> None:
-        open = next((one for one in self._open if one.tag == item.tag), None)
-        if open is None:
+        for open in self._open:
+            if open.tag == item.tag:
+                break
+        else:
             raise LocalProtocolError(f"no command with the tag {item.tag!r} is in progress")
         command = open.command
         if self._expects in (_Expects.RESPONSE, _Expects.DONE):
@@ -590,10 +596,10 @@ class Server(Machine[ServerEvent, Response]):
                 raise LocalProtocolError("BYE goes before the completion of LOGOUT")
         self._writer.write(item)
         self._open.remove(open)
-        if command is not None:
+        if type(command) in _CHANGING:
             self._completed(command, item.state is OK)
 
-    def _completed(self, command: Command, ok: bool) -> None:
+    def _completed(self, command: Command | None, ok: bool) -> None:
         """Change the state as the completion of ``command`` says."""
         match command:
             case Login() | Authenticate():

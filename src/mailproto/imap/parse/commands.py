@@ -53,13 +53,14 @@ from mailproto.imap.flags import canonical_flag
 from mailproto.imap.mailbox_name import MailboxName
 from mailproto.imap.parse.commands_fetch import fetch_items
 from mailproto.imap.parse.commands_search import read_sequence_set, search
+from mailproto.imap.parse.commands_usual import usual_command
 from mailproto.imap.status_item import StatusItem
 from mailproto.imap.streamed import Streamed
 from mailproto.imap.wire.cursor import ATOM, QUOTED, Cursor, Malformed, unquote
 from mailproto.imap.wire.frames import Frame
 from mailproto.sasl import Unusable, decode_initial_response
 
-__all__ = ["KINDS", "Head", "append", "arguments", "head"]
+__all__ = ["KINDS", "Head", "append", "arguments", "general_command", "head"]
 
 
 @frozen
@@ -76,20 +77,19 @@ class Head:
 
 # tag = 1*<any ASTRING-CHAR except "+">
 _TAG: Final = rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]+"
-_HEAD: Final = re.compile(rb"(" + _TAG + rb")(?: (UID )?([A-Za-z]+)(?=[ \r]|$))?", re.IGNORECASE)
+_HEAD: Final = re.compile(rb"(" + _TAG + rb")(?: ((?:[Uu][Ii][Dd] )?[A-Za-z]+)(?![^ \r]))?")
 
 
 def head(line: bytes) -> Head:
     """The head of a line; it never fails, what is missing stays empty."""
     found = _HEAD.match(line)
-    if found is None or line[found.end(1) : found.end(1) + 1] not in (b" ", b""):
+    if found is None:
         return Head(None, b"")
-    uid, name = found[2], found[3]
-    tag = found[1].decode("ascii")
+    tag, name = found.groups()
     if name is None:
-        return Head(tag, b"")
-    name = name.upper()
-    return Head(tag, b"UID " + name if uid else name, found.end())
+        end = found.end()
+        return Head(tag.decode("ascii") if line[end : end + 1] in (b" ", b"") else None, b"")
+    return Head(tag.decode("ascii"), name.upper(), found.end())
 
 
 def arguments(name: bytes, frame: Frame, position: int, *, depth: int) -> Command:
@@ -97,6 +97,15 @@ def arguments(name: bytes, frame: Frame, position: int, *, depth: int) -> Comman
 
     Raises Malformed. APPEND is read by ``append``, before its literal; without one it is malformed.
     """
+    if not frame.literals:
+        usual = usual_command(name, frame.text, position)
+        if usual is not None:
+            return usual
+    return general_command(name, frame, position, depth=depth)
+
+
+def general_command(name: bytes, frame: Frame, position: int, *, depth: int) -> Command:
+    """As ``arguments``, whatever the shape. Raises Malformed."""
     return _TABLE[name][1](Cursor(frame, position, depth=depth))
 
 

@@ -20,7 +20,7 @@ from mailproto.imap.fetch_item import (
 from mailproto.imap.parse.memo import remember
 from mailproto.imap.wire.cursor import Cursor
 
-__all__ = ["fetch_items"]
+__all__ = ["fetch_items", "remembered_items"]
 
 Items: TypeAlias = "tuple[FetchItem, ...] | FetchMacro"
 
@@ -37,6 +37,11 @@ _MACROS: Final = {macro.value.encode("ascii"): macro for macro in FetchMacro}
 _TEXTS: Final = {text.value.encode("ascii"): text for text in SectionText}
 
 _MEMO: Final[dict[bytes, Items]] = {}
+
+
+def remembered_items(text: bytes) -> Items | None:
+    """What ``text`` asks for, if it was read not long ago."""
+    return _MEMO.get(text)
 
 
 def fetch_items(cursor: Cursor) -> Items:

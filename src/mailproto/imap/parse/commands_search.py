@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from mailproto._core.strict import NUMBER_64, date
+from mailproto._core.strict import NUMBER_64, date, number
 from mailproto.imap.commands import ReturnOption, Search
 from mailproto.imap.search_key import (
     And,
@@ -31,9 +31,9 @@ from mailproto.imap.search_key import (
     TextKey,
 )
 from mailproto.imap.sequence_set import SequenceSet, parse_sequence_set
-from mailproto.imap.wire.cursor import Cursor
+from mailproto.imap.wire.cursor import ASTRING, Cursor
 
-__all__ = ["read_sequence_set", "search"]
+__all__ = ["read_sequence_set", "search", "usual_key"]
 
 _SET: Final = re.compile(rb"[0-9:,*]+")
 _KEY: Final = re.compile(rb"([A-Z]+)(?=[ )]|$)|(\()|(?=[0-9*])", re.IGNORECASE)
@@ -104,18 +104,20 @@ def _keys(cursor: Cursor) -> tuple[SearchKey, ...]:
     stack = [_Open(_Kind.ALL)]
     while True:
         start = cursor.position
-        found = cursor.read(_KEY, "a search key")
-        word = found[1].upper() if found[1] else b""
-        kind = _Kind.LIST if found[2] else _OPENING.get(word)
-        if kind is not None:
-            if len(stack) > cursor.depth:
-                cursor.position = start
-                raise cursor.fail(f"at most {cursor.depth} levels of search keys")
-            stack.append(_Open(kind))
-            if kind is not _Kind.LIST:
-                cursor.expect(b" ")
-            continue
-        done: SearchKey | None = _key(cursor, word, start)
+        done = usual_key(cursor)
+        if done is None:
+            found = cursor.read(_KEY, "a search key")
+            word = found[1].upper() if found[1] else b""
+            kind = _Kind.LIST if found[2] else _OPENING.get(word)
+            if kind is not None:
+                if len(stack) > cursor.depth:
+                    cursor.position = start
+                    raise cursor.fail(f"at most {cursor.depth} levels of search keys")
+                stack.append(_Open(kind))
+                if kind is not _Kind.LIST:
+                    cursor.expect(b" ")
+                continue
+            done = _key(cursor, word, start)
         while done is not None:
             top = stack[-1]
             top.keys.append(done)
@@ -125,6 +127,31 @@ def _keys(cursor: Cursor) -> tuple[SearchKey, ...]:
             elif top.kind is _Kind.ALL and cursor.at_end:
                 return tuple(top.keys)
         cursor.expect(b" ")
+
+
+def usual_key(cursor: Cursor) -> SearchKey | None:
+    """Read a key without keys in it by one pattern, if it is of the usual shape."""
+    found = _USUAL.match(cursor.text, cursor.position)
+    if found is None:
+        return None
+    flag, text_key, quoted, plain, numbers, size_key, size, date_key, day = found.groups()
+    key: SearchKey | None = None
+    if flag is not None:
+        key = _FLAGS[flag]
+    elif text_key is not None:
+        key = SearchText(_TEXT_KEYS[text_key], plain if quoted is None else quoted)
+    elif numbers is not None:
+        uids = parse_sequence_set(numbers)
+        key = None if uids is None else SearchUid(uids)
+    elif size_key is not None:
+        octets = number(size, NUMBER_64)
+        key = None if octets is None else SearchSize(_SIZE_KEYS[size_key], octets)
+    elif date_key is not None:
+        when = date(day)
+        key = None if when is None else SearchDate(_DATE_KEYS[date_key], when)
+    if key is not None:
+        cursor.position = found.end()
+    return key
 
 
 def _closed(cursor: Cursor, top: _Open) -> SearchKey | None:
@@ -181,14 +208,37 @@ def _header(cursor: Cursor) -> SearchKey:
     return SearchHeader(name, cursor.astring())
 
 
+_TEXT_KEYS: Final = {key.value.encode("ascii"): key for key in TextKey}
+_DATE_KEYS: Final = {key.value.encode("ascii"): key for key in DateKey}
+_SIZE_KEYS: Final = {key.value.encode("ascii"): key for key in SizeKey}
+
+
+def _any_of(words: Iterable[bytes]) -> bytes:
+    return b"(" + b"|".join(sorted(words, reverse=True)) + b")"
+
+
 _OPENING: Final = {b"NOT": _Kind.NOT, b"OR": _Kind.OR}
 _FLAGS: Final = {flag.value.encode("ascii"): flag for flag in SearchFlag}
 _READERS: Final[dict[bytes, Callable[[Cursor], SearchKey]]] = {
-    **{key.value.encode("ascii"): _text(key) for key in TextKey},
-    **{key.value.encode("ascii"): _date(key) for key in DateKey},
-    **{key.value.encode("ascii"): _size(key) for key in SizeKey},
+    **{word: _text(key) for word, key in _TEXT_KEYS.items()},
+    **{word: _date(key) for word, key in _DATE_KEYS.items()},
+    **{word: _size(key) for word, key in _SIZE_KEYS.items()},
     b"HEADER": _header,
     b"KEYWORD": lambda cursor: SearchKeyword(cursor.atom()),
     b"UNKEYWORD": lambda cursor: SearchKeyword(cursor.atom(), present=False),
     b"UID": lambda cursor: SearchUid(read_sequence_set(cursor)),
 }
+
+_USUAL: Final = re.compile(
+    rb"(?:"
+    + _any_of(_FLAGS)
+    + rb"|"
+    + _any_of(_TEXT_KEYS)
+    + rb' (?:"([^"\\\x00\r\n]*+)"|('
+    + ASTRING
+    + rb"))|UID ([0-9:,*]+)|"
+    + _any_of(_SIZE_KEYS)
+    + rb" ([0-9]+)|"
+    + _any_of(_DATE_KEYS)
+    + rb" ([0-9]{1,2}-[A-Za-z]{3}-[0-9]{4}))(?=[ )]|$)"
+)

@@ -132,14 +132,14 @@ def _condition(response: Condition) -> bytes:
     )
 
 
+_COMPLETED: Final = {OK: b" OK ", NO: b" NO ", BAD: b" BAD "}
+
+
 def _completion(response: Completion) -> bytes:
-    if response.state not in (OK, NO, BAD):
+    state = _COMPLETED.get(response.state)
+    if state is None:
         raise LocalProtocolError(f"a command is completed by OK, NO or BAD, not {response.state}")
-    return b"%b %b %b\r\n" % (
-        check_tag(response.tag),
-        response.state.value.encode("ascii"),
-        _text(response.text, response.code),
-    )
+    return check_tag(response.tag) + state + _text(response.text, response.code) + b"\r\n"
 
 
 def _continuation(response: Continuation) -> bytes:

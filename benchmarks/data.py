@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import random
 
 SEED = 20260601
@@ -22,6 +23,7 @@ HEADER = b"From: sender@example.test\r\nSubject: figures\r\n\r\n"
 """Every content starts with this: Twisted puts a blank line before content without a header."""
 
 
+@functools.cache
 def normal_content(size: int) -> bytes:
     """Lines of 0 to 78 octets, one in fifty with a leading dot; ends with CRLF."""
     rng = chance("normal")
@@ -36,6 +38,7 @@ def normal_content(size: int) -> bytes:
     return HEADER + b"\r\n".join([*lines, b""])
 
 
+@functools.cache
 def base64_content(size: int) -> bytes:
     """Lines of 76 octets of base64: no dots at all."""
     text = base64.b64encode(chance("base64").randbytes(size * 57 // 78))

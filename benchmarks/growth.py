@@ -168,7 +168,7 @@ def measure(only: str, *, quick: bool) -> list[Case]:
     cases = []
     for name in INPUTS:
         for chunk in CHUNKS if only in name else ():
-            least = (16 * KIB if chunk == 1 else 512 * KIB) * (1 if quick else 2)
+            least = (8 * KIB if chunk == 1 else 128 * KIB) * (1 if quick else 4)
             case = measure_case(name, chunk, least, rounds=3)
             cases.append(case if case.linear else measure_case(name, chunk, least * 2, rounds=9))
     return cases

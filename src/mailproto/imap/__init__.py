@@ -6,6 +6,8 @@ where is in docs/imap-types.md.
 
 from __future__ import annotations
 
+from mailproto._core.limits import IMAPClientLimits, IMAPServerLimits
+from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed
 from mailproto.imap.body_structure import (
     BodyStructure,
     Disposition,
@@ -16,6 +18,7 @@ from mailproto.imap.body_structure import (
 from mailproto.imap.capability import (
     Capabilities,
 )
+from mailproto.imap.client import Client
 from mailproto.imap.commands import (
     Append,
     Authenticate,
@@ -62,7 +65,6 @@ from mailproto.imap.envelope import (
 from mailproto.imap.events import (
     ClientEvent,
     InvalidCommand,
-    QuirkSeen,
     ServerEvent,
     Unparsed,
 )
@@ -97,6 +99,7 @@ from mailproto.imap.mailbox_name import (
     decode_utf7,
     encode_utf7,
 )
+from mailproto.imap.offer import EXTENSIONS, Offer
 from mailproto.imap.quirks import (
     Quirk,
 )
@@ -179,6 +182,8 @@ from mailproto.imap.sequence_set import (
     STAR,
     SequenceSet,
 )
+from mailproto.imap.server import Server
+from mailproto.imap.states import State
 from mailproto.imap.status_item import (
     StatusItem,
 )
@@ -188,6 +193,7 @@ from mailproto.imap.streamed import (
     LiteralStart,
     Streamed,
 )
+from mailproto.imap.tracker import Report, Tracker
 from mailproto.imap.value import (
     Value,
 )
@@ -205,12 +211,14 @@ __all__ = [
     "CLOSED",
     "DELETED",
     "DRAFT",
+    "EXTENSIONS",
     "FLAGGED",
     "HAS_CHILDREN",
     "HAS_NO_CHILDREN",
     "INBOX",
     "LIMIT",
     "MARKED",
+    "NEED_DATA",
     "NO",
     "NO_INFERIORS",
     "NO_SELECT",
@@ -218,6 +226,7 @@ __all__ = [
     "NUMBER_CODES",
     "OK",
     "PARSE",
+    "PAUSED",
     "PREAUTH",
     "PRIVACYREQUIRED",
     "READ_ONLY",
@@ -248,6 +257,7 @@ __all__ = [
     "CapabilityData",
     "Challenge",
     "Check",
+    "Client",
     "ClientEvent",
     "ClientItem",
     "Close",
@@ -256,6 +266,7 @@ __all__ = [
     "Completion",
     "Condition",
     "ConditionState",
+    "ConnectionClosed",
     "Continuation",
     "Copy",
     "CopyUid",
@@ -283,6 +294,8 @@ __all__ = [
     "Id",
     "IdData",
     "Idle",
+    "IMAPClientLimits",
+    "IMAPServerLimits",
     "InvalidCommand",
     "List",
     "ListData",
@@ -302,13 +315,14 @@ __all__ = [
     "Noop",
     "Not",
     "NumberCode",
+    "Offer",
     "Or",
     "Parameters",
     "PermanentFlags",
     "Quirk",
-    "QuirkSeen",
     "RecentData",
     "Rename",
+    "Report",
     "Response",
     "ResponseCode",
     "ReturnOption",
@@ -328,10 +342,12 @@ __all__ = [
     "SectionText",
     "Select",
     "SequenceSet",
+    "Server",
     "ServerEvent",
     "SinglePart",
     "SizeKey",
     "StartTLS",
+    "State",
     "Status",
     "StatusData",
     "StatusItem",
@@ -341,6 +357,7 @@ __all__ = [
     "Subscribe",
     "Tagged",
     "TextKey",
+    "Tracker",
     "Unparsed",
     "Unselect",
     "Unsubscribe",

@@ -8,16 +8,15 @@ from __future__ import annotations
 import re
 from typing import Final, TypeAlias
 
-from mailproto._core.strict import NUMBER_32, NUMBER_64, number
+from mailproto._core.strict import NUMBER_64, number
 from mailproto.imap.fetch_item import (
     BodySection,
     FetchAtt,
     FetchItem,
     FetchMacro,
-    Section,
-    SectionText,
 )
 from mailproto.imap.parse.memo import remember
+from mailproto.imap.parse.section import parse_section
 from mailproto.imap.wire.cursor import Cursor
 
 __all__ = ["fetch_items", "remembered_items"]
@@ -25,16 +24,10 @@ __all__ = ["fetch_items", "remembered_items"]
 Items: TypeAlias = "tuple[FetchItem, ...] | FetchMacro"
 
 _ITEM: Final = re.compile(rb"BODY(\.PEEK)?\[|([A-Z0-9.]+)(?=[ )]|$)", re.IGNORECASE)
-_SECTION: Final = re.compile(
-    rb"([0-9]+(?:\.[0-9]+)*+)?(\.(?=[A-Z]))?"
-    rb"(HEADER\.FIELDS(?:\.NOT)?(?= )|HEADER|TEXT|MIME)?",
-    re.IGNORECASE,
-)
 _PARTIAL: Final = re.compile(rb"<([0-9]+)\.([0-9]+)>")
 
 _ATTRIBUTES: Final = {item.value.encode("ascii"): item for item in FetchAtt}
 _MACROS: Final = {macro.value.encode("ascii"): macro for macro in FetchMacro}
-_TEXTS: Final = {text.value.encode("ascii"): text for text in SectionText}
 
 _MEMO: Final[dict[bytes, Items]] = {}
 
@@ -84,36 +77,8 @@ def _item(cursor: Cursor) -> FetchItem:
             cursor.position = start
             raise cursor.fail("a data item of FETCH")
         return attribute
-    section = _section(cursor)
-    cursor.expect(b"]")
+    section = parse_section(cursor)
     return BodySection(section, found[1] is not None, _partial(cursor))
-
-
-def _section(cursor: Cursor) -> Section:
-    start = cursor.position
-    found = cursor.read(_SECTION, "a section")
-    numbers, dot, name = found.groups()
-    part: tuple[int, ...] = ()
-    if numbers is not None:
-        values = [number(digits, NUMBER_32, minimum=1) for digits in numbers.split(b".")]
-        part = tuple([value for value in values if value is not None])
-        if len(part) < len(values):
-            cursor.position = start
-            raise cursor.fail("part numbers from 1 to 4294967295")
-    # A dot stands between part numbers and a text, and nowhere else; MIME is of a part only.
-    text = None if name is None else _TEXTS[name.upper()]
-    joined = part and text is not None
-    if bool(dot) != bool(joined) or (text is SectionText.MIME and not part):
-        cursor.position = start
-        raise cursor.fail("a section")
-    if text not in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT):
-        return Section(part, text)
-    cursor.expect(b" (")
-    fields = [cursor.astring()]
-    while not cursor.take(b")"):
-        cursor.expect(b" ")
-        fields.append(cursor.astring())
-    return Section(part, text, tuple(fields))
 
 
 def _partial(cursor: Cursor) -> tuple[int, int] | None:

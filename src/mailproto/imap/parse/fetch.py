@@ -14,10 +14,11 @@ from typing import ClassVar, Final, TypeAlias
 from mailproto._core.strict import NUMBER_32, NUMBER_64, date_time, number
 from mailproto.imap.body_structure import BodyStructure
 from mailproto.imap.envelope import Envelope
-from mailproto.imap.fetch_item import WHOLE_MESSAGE, FetchAtt, Section, SectionText
+from mailproto.imap.fetch_item import FetchAtt, Section
 from mailproto.imap.flags import canonical_flag
 from mailproto.imap.parse.body import parse_body, parse_envelope
 from mailproto.imap.parse.memo import remember
+from mailproto.imap.parse.section import parse_section
 from mailproto.imap.quirks import Quirk
 from mailproto.imap.responses import FetchData, SectionData
 from mailproto.imap.value import Value
@@ -27,7 +28,6 @@ __all__ = [
     "known_flags",
     "parse_fetch",
     "parse_flag_list",
-    "parse_section",
     "pending_section",
     "usual_fetch",
 ]
@@ -48,11 +48,8 @@ _FLAG: Final = rb"(?:\\?" + ATOM + rb"|\\\*)"
 _FLAGS: Final = re.compile(rb"(?:" + _FLAG + rb"(?: " + _FLAG + rb")*+)?")
 _LOOSE_FLAG: Final = re.compile(rb"[^\x00-\x20\x7f()\"{]+")
 _QUOTED_DATE: Final = re.compile(rb'"([^"]{1,40})"')
-_PART: Final = re.compile(rb"([1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*+)(\.?)")
-_SECTION_TEXT: Final = re.compile(rb"[A-Za-z.]+")
 _ORIGIN: Final = re.compile(rb"<([0-9]{1,19})>")
 
-_SECTION_TEXTS: Final = {text.value.encode("ascii"): text for text in SectionText}
 
 _known_flags: dict[bytes, tuple[str, ...]] = {}
 
@@ -275,6 +272,7 @@ class _Items:
         if cursor.take(b" "):
             self._body = parse_body(cursor, usual=self._usual)
             return
+        cursor.expect(b"[")
         section = parse_section(cursor)
         found = cursor.match(_ORIGIN)
         origin = None
@@ -336,33 +334,3 @@ def parse_flag_list(cursor: Cursor) -> tuple[str, ...]:
         flags.append(canonical_flag(flag.decode("utf-8", "backslashreplace")))
     cursor.close_list()
     return tuple(flags)
-
-
-def parse_section(cursor: Cursor) -> Section:
-    """Read ``section``: ``[]``, ``[1.2.MIME]``, ``[HEADER.FIELDS (To)]``."""
-    cursor.expect(b"[")
-    if cursor.take(b"]"):
-        return WHOLE_MESSAGE
-    part: tuple[int, ...] = ()
-    found = cursor.match(_PART)
-    if found is not None:
-        part = tuple(map(int, found[1].split(b".")))
-        if max(part) > NUMBER_32:
-            raise cursor.fail("a part number before this")
-        if not found[2]:
-            cursor.expect(b"]")
-            return Section(part)
-    word = cursor.read(_SECTION_TEXT, "a section")
-    text = _SECTION_TEXTS.get(word[0].upper())
-    if text is None or (text is SectionText.MIME and not part):
-        cursor.position = word.start()
-        raise cursor.fail("a section")
-    fields: list[bytes] = []
-    if text is SectionText.HEADER_FIELDS or text is SectionText.HEADER_FIELDS_NOT:
-        cursor.expect(b" (")
-        fields.append(cursor.astring())
-        while cursor.take(b" "):
-            fields.append(cursor.astring())
-        cursor.expect(b")")
-    cursor.expect(b"]")
-    return Section(part, text, fields)

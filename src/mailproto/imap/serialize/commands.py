@@ -282,7 +282,8 @@ def _fetch_item(item: FetchItem) -> Sequence[Part]:
     parts: _Parts = [b"BODY.PEEK[" if item.peek else b"BODY[", *_section(item.section), b"]"]
     if item.partial is not None:
         first, count = item.partial
-        parts.append(b"<%b.%b>" % (check_number(first), check_number(count, minimum=1)))
+        begin = check_number(first, NUMBER_64)
+        parts.append(b"<%b.%b>" % (begin, check_number(count, NUMBER_64, minimum=1)))
     return parts
 
 

@@ -7,7 +7,8 @@ in, because a server takes only those that it has offered.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from mailproto._core import abnf, strict
@@ -59,7 +60,10 @@ _MAILBOX: Final = (
     f"({abnf.DOT_STRING.decode()})@({abnf.SUB_DOMAIN.decode()}(?:\\.{abnf.SUB_DOMAIN.decode()})*)"
 )
 # The usual shape of a whole MAIL or RCPT: one match. Everything else goes to scan_path.
-_MAIL: Final = re.compile(f"[Ff][Rr][Oo][Mm]: *<(?:{_MAILBOX})?>(?: +(.*))?")
+_MAIL: Final = re.compile(
+    f"[Ff][Rr][Oo][Mm]: *<(?:{_MAILBOX})?>"
+    "(?: SIZE=([0-9]{1,20}))?(?: BODY=(7BIT|8BITMIME))?(?: +(.*))?"
+)
 _RCPT: Final = re.compile(f"[Tt][Oo]: *<{_MAILBOX}>(?: +(.*))?")
 _FROM: Final = re.compile("[Ff][Rr][Oo][Mm]: *")
 _TO: Final = re.compile("[Tt][Oo]: *")
@@ -93,13 +97,16 @@ class Malformed(Exception):
 
 def parse_command(
     line: bytes,
-    mail_parameters: Collection[str] = frozenset(MAIL_PARAMETERS),
-    rcpt_parameters: Collection[str] = frozenset(RCPT_PARAMETERS),
+    mail_parameters: frozenset[str] = frozenset(MAIL_PARAMETERS),
+    rcpt_parameters: frozenset[str] = frozenset(RCPT_PARAMETERS),
 ) -> Command:
     """The command on a line without its CRLF; a verb without a class gives OtherCommand.
 
-    The collections are the parameters that are accepted, in upper case. Raises Malformed.
+    The sets are the parameters that are accepted, in upper case. Raises Malformed.
     """
+    fixed = _FIXED.get(line)
+    if fixed is not None:
+        return fixed
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -128,12 +135,15 @@ def parse_command(
 # ------------------------------------------------------------------------------ MAIL and RCPT
 
 
-def _mail(argument: str, accepted: Collection[str]) -> Mail:
+def _mail(argument: str, accepted: frozenset[str]) -> Mail:
     path: Mailbox | SpecialPath
     match = _MAIL.fullmatch(argument)
     if match is not None and _short(match):
-        local_part, domain, rest = match.groups()
-        path = NULL_PATH if local_part is None else Mailbox(local_part, domain)
+        local_part, domain, size, body, rest = match.groups()
+        sender: ReversePath = NULL_PATH if local_part is None else Mailbox(local_part, domain)
+        if not rest and accepted >= _SIZE_AND_BODY:
+            return Mail(sender, None if size is None else int(size), _BODIES.get(body))
+        path, rest = sender, argument[argument.index(">") + 1 :]
     else:
         path, rest = _path(argument, _FROM, "FROM", BAD_SENDER)
     if path is POSTMASTER:
@@ -144,7 +154,7 @@ def _mail(argument: str, accepted: Collection[str]) -> Mail:
     return mail
 
 
-def _rcpt(argument: str, accepted: Collection[str]) -> Rcpt:
+def _rcpt(argument: str, accepted: frozenset[str]) -> Rcpt:
     path: Mailbox | SpecialPath
     match = _RCPT.fullmatch(argument)
     if match is not None and _short(match):
@@ -162,9 +172,8 @@ def _rcpt(argument: str, accepted: Collection[str]) -> Rcpt:
 
 def _short(match: re.Match[str]) -> bool:
     """Whether no limit of an address can be exceeded."""
-    at, end = match.end(1), match.end(2)
-    start = match.start(1)
-    return at - start <= LOCAL_PART_LIMIT and end - start + 2 <= PATH_LIMIT
+    start, at = match.span(1)
+    return at - start <= LOCAL_PART_LIMIT and match.end(2) - start + 2 <= PATH_LIMIT
 
 
 def _path(
@@ -185,7 +194,7 @@ def _path(
 
 
 def _parameters(
-    text: str, verb: str, accepted: Collection[str], of_the_other: Mapping[str, str]
+    text: str, verb: str, accepted: frozenset[str], of_the_other: Mapping[str, str]
 ) -> dict[str, str | None]:
     """Keyword in upper case, and value."""
     found: dict[str, str | None] = {}
@@ -206,7 +215,7 @@ def _parameters(
     return found
 
 
-def _with_parameters(path: ReversePath, text: str, accepted: Collection[str]) -> Mail:
+def _with_parameters(path: ReversePath, text: str, accepted: frozenset[str]) -> Mail:
     found = _parameters(text, "MAIL", accepted, RCPT_PARAMETERS)
     size = body = auth = None
     if "SIZE" in found:
@@ -296,6 +305,7 @@ def _auth(_: str, argument: str) -> Command:
     return Auth(match[1].upper(), initial)
 
 
+_SIZE_AND_BODY: Final = frozenset({"SIZE", "BODY"})
 _BODIES: Final = {body.value: body for body in BodyType}
 _HELLOS: Final[Mapping[str, Callable[[str], Command]]] = {"EHLO": Ehlo, "HELO": Helo, "LHLO": Lhlo}
 _BARE: Final[Mapping[str, Command]] = {
@@ -304,6 +314,7 @@ _BARE: Final[Mapping[str, Command]] = {
     "QUIT": Quit(),
     "STARTTLS": StartTLS(),
 }
+_FIXED: Final = {verb.encode(): command for verb, command in _BARE.items()}
 _PARSERS: Final[Mapping[str, Callable[[str, str], Command] | None]] = {
     **dict.fromkeys(_HELLOS, _domain),
     **dict.fromkeys(_BARE, _bare),
@@ -325,12 +336,7 @@ VERBS: Final = frozenset(_PARSERS)
 
 def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
     """Code, whether more lines follow, and text. Raises RemoteProtocolError."""
-    match = _REPLY_LINE.fullmatch(line)
-    if match is None:
-        shown = line if len(line) <= 64 else line[:61] + b"..."
-        raise RemoteProtocolError(f"not a line of a reply: {shown!r}")
-    code, separator, text = match.groups(b"")
-    return int(code), separator == b"-", text.decode(errors="surrogateescape")
+    return _usual_line(line) if len(line) <= _USUAL else _line(line)
 
 
 def parse_reply(code: int, lines: tuple[str, ...], *, enhanced: bool = True) -> Reply:
@@ -341,6 +347,21 @@ def parse_reply(code: int, lines: tuple[str, ...], *, enhanced: bool = True) -> 
     """
     if not enhanced:
         return Reply(code, lines)
+    if len(lines) == 1 and len(lines[0]) <= _USUAL:
+        return _usual_reply(code, lines)
+    return _enhanced(code, lines)
+
+
+def _line(line: bytes) -> tuple[int, bool, str]:
+    match = _REPLY_LINE.fullmatch(line)
+    if match is None:
+        shown = line if len(line) <= 64 else line[:61] + b"..."
+        raise RemoteProtocolError(f"not a line of a reply: {shown!r}")
+    code, separator, text = match.groups(b"")
+    return int(code), separator == b"-", text.decode(errors="surrogateescape")
+
+
+def _enhanced(code: int, lines: tuple[str, ...]) -> Reply:
     first = str(code)[0]
     status: EnhancedCode | None = None
     texts: list[str] = []
@@ -354,6 +375,12 @@ def parse_reply(code: int, lines: tuple[str, ...], *, enhanced: bool = True) -> 
                 continue
         texts.append(line)
     return Reply(code, tuple(texts), status)
+
+
+# A server says the same few things over and over.
+_USUAL: Final = 80
+_usual_line: Final = lru_cache(256)(_line)
+_usual_reply: Final = lru_cache(256)(_enhanced)
 
 
 def begins_with_enhanced_code(code: int, line: str) -> bool:

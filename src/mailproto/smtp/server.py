@@ -73,8 +73,8 @@ _OK: Final[Mapping[type, Reply]] = {
     OtherCommand: Reply(500, "Command not recognized", EnhancedCode(5, 5, 2)),
 }
 # How they go over the wire: without enhanced status codes, and with them.
-_OK_WIRE: Final = tuple(
-    {kind: serialize_reply(reply, enhanced=enhanced) for kind, reply in _OK.items()}
+_CANONICAL: Final = tuple(
+    {k: (reply.code, serialize_reply(reply, enhanced=enhanced)) for k, reply in _OK.items()}
     for enhanced in (False, True)
 )
 
@@ -101,7 +101,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     yielded as ``NULL_PATH``. The constructor raises LocalProtocolError for what it cannot announce.
     """
 
-    __slots__ = ("_content", "_due", "_in_hand", "_policy", "_session")
+    __slots__ = ("_canonical", "_content", "_due", "_in_hand", "_limits", "_policy", "_session")
 
     def __init__(
         self,
@@ -135,6 +135,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             bare_newlines,
             SMTPServerLimits() if limits is None else limits,
         )
+        self._limits = self._policy.limits
+        self._canonical: Mapping[type, tuple[int, bytes]] = _CANONICAL[enhanced_codes]
         super().__init__(tls=tls, trace=trace)
 
     def _begin(self) -> None:
@@ -226,7 +228,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if state is State.CLOSED:
             self._input.clear()
             return ConnectionClosed() if self._input.ended else NEED_DATA
-        limits = self._policy.limits
+        limits = self._limits
         line = self._input.line(limits.authentication_line)
         if line is None:
             return self._at_end_of_input() if self._input.ended else NEED_DATA
@@ -253,7 +255,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _read_command(self, line: bytes) -> ServerEvent:
         policy, session = self._policy, self._session
-        if session.errors > policy.limits.errors:
+        if session.errors > self._limits.errors:
             reply = Reply(421, "Too many errors", _NO_SERVICE)
             return Invalid(_without_secret(line), reply.text, reply)
         try:
@@ -264,7 +266,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if refused is not None:
             return Invalid(_without_secret(line), refused.text, refused, command)
         if (
-            isinstance(command, Mail)
+            type(command) is Mail
             and command.auth is not None
             and not (session.authenticated and policy.trust_auth_parameter)
         ):
@@ -326,7 +328,15 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         """
         event = self._in_hand
         kind = type(event)
-        if event is None or self._awaiting_tls or self.failed:
+        canonical = self._canonical.get(kind)
+        if canonical is not None and self._failure is None:
+            code, data = canonical
+            for _ in range(self._due or 1):
+                self._output.write(data)
+                if self._trace is not None:
+                    self._trace("S", data[:-2])
+                self._answered(code)
+        elif event is None or self._failure is not None:
             self.send(self._policy.greeting())
         elif isinstance(event, Invalid | BadContent):
             for _ in range(self._due or 1):
@@ -334,10 +344,6 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         elif kind in HELLOS:
             self._write(serialize_reply(self._policy.hello(event, self._tls), enhanced=False))
             self._answered(250)
-        elif kind in _OK:
-            for _ in range(self._due or 1):
-                self._write(_OK_WIRE[self._policy.enhanced_codes][kind])
-                self._answered(_OK[kind].code)
         else:
             raise LocalProtocolError(f"{NAMES[kind]} needs a decision")
 
@@ -393,7 +399,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     def _answered(self, code: int) -> None:
         """Take note of a reply that was queued."""
         session, event = self._session, self._in_hand
-        if self.failed or code == 421:
+        if code == 421 or self._failure is not None:
             session.state = State.CLOSED
             self._content = None
         elif event is None:

@@ -49,27 +49,28 @@ class State(enum.Enum):
     CLOSED = "at the end of the session"
 
 
-_ANY: Final = frozenset({State.START, State.READY, State.ENVELOPE, State.RECIPIENTS})
+# Tuples: finding a member in one is quicker than hashing it.
+_ANY: Final = (State.START, State.READY, State.ENVELOPE, State.RECIPIENTS)
 
-LEGAL: Final[Mapping[type[Command], frozenset[State]]] = {
+LEGAL: Final[Mapping[type[Command], tuple[State, ...]]] = {
     Ehlo: _ANY,
     Helo: _ANY,
     Lhlo: _ANY,
-    StartTLS: frozenset({State.READY}),
-    Auth: frozenset({State.READY}),
-    AuthResponse: frozenset({State.AUTHENTICATING}),
-    AuthCancel: frozenset({State.AUTHENTICATING}),
-    Mail: frozenset({State.READY}),
-    Rcpt: frozenset({State.ENVELOPE, State.RECIPIENTS}),
-    Data: frozenset({State.RECIPIENTS}),
-    Body: frozenset({State.CONTENT}),
-    EndOfMessage: frozenset({State.CONTENT}),
+    StartTLS: (State.READY,),
+    Auth: (State.READY,),
+    AuthResponse: (State.AUTHENTICATING,),
+    AuthCancel: (State.AUTHENTICATING,),
+    Mail: (State.READY,),
+    Rcpt: (State.ENVELOPE, State.RECIPIENTS),
+    Data: (State.RECIPIENTS,),
+    Body: (State.CONTENT,),
+    EndOfMessage: (State.CONTENT,),
     Rset: _ANY,
     Noop: _ANY,
     Vrfy: _ANY,
     Expn: _ANY,
     Help: _ANY,
-    Quit: _ANY | {State.REFUSED},
+    Quit: (*_ANY, State.REFUSED),
     OtherCommand: _ANY,
 }
 """The states in which a command may be given (RFC 5321 section 4.1.4)."""

@@ -7,7 +7,7 @@ busy with a command finishes it first, so nothing that was accepted is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -49,7 +49,7 @@ class Shutdown:
             wakeup.set()
 
     @contextmanager
-    def watch(self, wakeup: Wakeup) -> Iterator[None]:
+    def watch(self, wakeup: Wakeup) -> Generator[None]:
         """Have ``wakeup`` set by ``request``, for as long as the context lasts."""
         with self._lock:
             self._wakeups.add(wakeup)

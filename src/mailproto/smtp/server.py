@@ -105,7 +105,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def __init__(
         self,
-        hostname: str,
+        hostname: str = "localhost",
         *,
         lmtp: bool = False,
         tls: bool = False,

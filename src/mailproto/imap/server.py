@@ -19,27 +19,23 @@ from mailproto._core.framer import LineTooLong
 from mailproto._core.limits import IMAPServerLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.imap.canonical import negative_answer, positive_answer
 from mailproto.imap.capability import Capabilities
 from mailproto.imap.commands import (
     Append,
     Authenticate,
     AuthenticateResponse,
-    Capability,
     Close,
     Command,
     Done,
-    Enable,
     Examine,
     Fetch,
-    Id,
     Idle,
     Login,
     Logout,
-    Namespace,
     Search,
     Select,
     StartTLS,
-    Status,
     Store,
     Tagged,
     Unselect,
@@ -58,17 +54,14 @@ from mailproto.imap.responses import (
     BYE,
     OK,
     PREAUTH,
-    CapabilityData,
     Challenge,
     Completion,
     Condition,
     Continuation,
-    EnabledData,
     ESearchData,
     ExistsData,
     ExpungeData,
     FetchData,
-    IdData,
     RecentData,
     Response,
     SearchData,
@@ -513,39 +506,15 @@ class Server(Machine[ServerEvent, Response]):
         if not self._open:
             raise LocalProtocolError("no command waits for an answer")
         open = self._open[0]
-        command = open.command
         if isinstance(open.event, InvalidCommand):
-            problem, state, code = open.event.problem, open.event.state, open.event.code
-            if open.tag is None:
-                self.send(Condition(state, problem, code))
-            else:
-                self.send(Completion(open.tag, state, problem, code))
-            return
-        if self._expects is _Expects.VERDICT:
+            self.send(negative_answer(open.event))
+        elif self._expects is _Expects.VERDICT:
             self.send(Continuation("go on"))
-            return
-        if isinstance(command, Idle) and not open.continued:
+        elif isinstance(open.command, Idle) and not open.continued:
             self.send(Continuation("idling"))
-            return
-        assert open.tag is not None
-        match command:
-            case Capability():
-                self.send(CapabilityData(self.capabilities))
-            case Id():
-                self.send(IdData())
-            case Enable():
-                self.send(EnabledData(()))
-            case Search(return_options=None):
-                self.send(SearchData())
-            case Search(uid=uid):
-                self.send(ESearchData(open.tag, uid))
-            case Logout():
-                self.send(Condition(BYE, "logging out"))
-            case Select() | Examine() | Status() | Namespace():
-                raise LocalProtocolError("the answer needs data that only you have")
-            case _:
-                pass
-        self.send(Completion(open.tag, OK, f"{type(command).__name__.upper()} completed"))
+        else:
+            for response in positive_answer(open.event, self.capabilities):
+                self.send(response)
 
     def send(self, item: Response) -> None:
         """Queue a response, or octets of a literal that a response has announced.

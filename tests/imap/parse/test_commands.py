@@ -91,6 +91,8 @@ def test_usual_search_keys_are_what_they_are_in_lower_case(
         (b"a ", ("a", b"")),
         (b"a  NOOP", ("a", b"")),
         (b"a NOOP1", ("a", b"")),
+        (b"t" * 64 + b" NOOP", ("t" * 64, b"NOOP")),
+        (b"t" * 65 + b" NOOP", (None, b"")),
         (b"+a NOOP", (None, b"")),
         (b"a+b NOOP", (None, b"")),
         (b"(a NOOP", (None, b"")),

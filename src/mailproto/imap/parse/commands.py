@@ -75,8 +75,8 @@ class Head:
     """Where the name ends in the line."""
 
 
-# tag = 1*<any ASTRING-CHAR except "+">
-_TAG: Final = rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]+"
+# tag = 1*<any ASTRING-CHAR except "+">, of a length that can be sent back
+_TAG: Final = rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,64}+"
 _HEAD: Final = re.compile(rb"(" + _TAG + rb")(?: ((?:[Uu][Ii][Dd] )?[A-Za-z]+)(?![^ \r]))?")
 
 

@@ -81,11 +81,18 @@ def serialize(response: Response) -> list[bytes | int]:
 # ------------------------------------------------------------------------------ status responses
 
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]|\{[0-9]+\+?\}\Z")
+# What a server says is mostly the same; only texts that may be sent as they are get in.
+_TEXTS: Final[dict[str, bytes]] = {}
+_REMEMBER: Final = 256
+_REMEMBERED_OCTETS: Final = 200
 _CODE_ARGUMENT: Final = re.compile(rb"[^\x00\r\n\]]+")
 
 
 def _text(text: str, code: ResponseCode | None) -> bytes:
     """``resp-text``; one that a client would take for a code or a literal is refused."""
+    known = _TEXTS.get(text)
+    if known is not None and code is None:
+        return known
     if not text:
         raise LocalProtocolError("a status response needs a text")
     found = _UNSENDABLE.search(text)
@@ -93,7 +100,13 @@ def _text(text: str, code: ResponseCode | None) -> bytes:
         what = "[" if found is None else found[0]
         raise LocalProtocolError(f"a text cannot hold {what!r} there: {text[:200]!r}")
     octets = text.encode("utf-8", "backslashreplace")
-    return octets if code is None else b"[" + _code(code) + b"] " + octets
+    if code is not None:
+        return b"[" + _code(code) + b"] " + octets
+    if len(octets) <= _REMEMBERED_OCTETS:
+        if len(_TEXTS) >= _REMEMBER:
+            _TEXTS.clear()
+        _TEXTS[text] = octets
+    return octets
 
 
 def _code(code: ResponseCode) -> bytes:

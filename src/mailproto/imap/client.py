@@ -56,8 +56,6 @@ from mailproto.imap.responses import (
     Condition,
     Continuation,
     EnabledData,
-    FetchData,
-    ListData,
 )
 from mailproto.imap.serialize.commands import serialize_command
 from mailproto.imap.states import STATES_OF, State
@@ -329,9 +327,22 @@ class Client(Machine[ClientEvent, ClientItem]):
             if self._start is not None:
                 start, self._start = self._start, None
                 return start
-            step = self._step()
-            if step is None:
-                return self._no_more()
+            frames = self._frames
+            step: Frame | LiteralHeader | LiteralChunk | None
+            if frames.idle:
+                line = self._input.line(self._limit)
+                if line is None:
+                    return self._no_more()
+                if self._plain:
+                    # What has no effect on the session is read without a frame.
+                    usual = usual_response(line)
+                    if usual is not None:
+                        return usual
+                step = frames.take(line)
+            else:
+                step = frames.advance(self._limit - frames.collected)
+                if step is None:
+                    return self._no_more()
             if isinstance(step, LiteralHeader):
                 frame = self._announced(step)
                 if frame is None:
@@ -343,16 +354,6 @@ class Client(Machine[ClientEvent, ClientItem]):
             event = self._response(frame)
             if event is not None:
                 return event
-
-    def _step(self) -> Frame | LiteralHeader | LiteralChunk | FetchData | ListData | None:
-        if not self._frames.idle:
-            return self._frames.advance(self._limit - self._frames.collected)
-        line = self._input.line(self._limit)
-        if line is None:
-            return None
-        # What has no effect on the session may be read by one pattern, without a frame.
-        usual = usual_response(line) if self._plain else None
-        return self._frames.take(line) if usual is None else usual
 
     def _no_more(self) -> ConnectionClosed | Signal:
         if not self._input.ended:

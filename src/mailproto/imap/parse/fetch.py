@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import ClassVar, Final, TypeAlias
 
-from mailproto._core.strict import NUMBER_32, NUMBER_64, date_time, number
+from mailproto._core.strict import NUMBER_64, date_time, number
 from mailproto.imap.body_structure import BodyStructure
 from mailproto.imap.envelope import Envelope
 from mailproto.imap.fetch_item import FetchAtt, Section
@@ -34,7 +34,7 @@ __all__ = [
 
 # Any number of msg-att of the usual kinds, each with the space behind it or before the ")".
 _USUAL_ITEMS: Final = (
-    rb"(?:(?:UID ([1-9][0-9]{0,9})"
+    rb"(?:(?:UID ([1-9][0-9]{0,8})"
     rb'|FLAGS \(([^()"{]*+)\)'
     rb'|INTERNALDATE "([^"]{26})"'
     rb"|RFC822\.SIZE ([0-9]{1,18})"
@@ -76,15 +76,15 @@ def usual_fetch(line: bytes) -> FetchData | None:
     sequence_number, uid, flags, date, size, mod_seq = found.groups()
     known = when = None
     if flags is not None:
-        known = known_flags(flags)
+        known = _known_flags.get(flags)
         if known is None:
-            return None
+            known = known_flags(flags)
+            if known is None:
+                return None
     if date is not None:
         when = date_time(date)
         if when is None:
             return None
-    if uid is not None and len(uid) == 10 and int(uid) > NUMBER_32:
-        return None
     return FetchData(
         int(sequence_number),
         None if uid is None else int(uid),
@@ -135,9 +135,6 @@ def _scalars(cursor: Cursor, found: re.Match[bytes]) -> _Scalars:
         if when is None:
             cursor.position = found.start(3)
             raise cursor.fail("a date and time")
-    if uid is not None and len(uid) == 10 and int(uid) > NUMBER_32:
-        cursor.position = found.start(1)
-        raise cursor.fail("a UID")
     return (
         None if uid is None else int(uid),
         known,

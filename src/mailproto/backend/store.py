@@ -1,10 +1,11 @@
 """The Store interface: what an embedder implements to put mail on anything; contracts only.
 
 Every method may return its value or an awaitable of it (``Maybe``); the servers take both. A
-store is called by many sessions, in the async server from one thread, in the sync server from
-one thread for each connection, and keeps itself consistent. Methods raise only the StoreErrors
-named here. Mailbox names are Unicode with the hierarchy delimiter of the store; ``INBOX`` exists
-in every account and is spelt so (RFC 9051 section 5.1).
+store is called by many sessions, in the sync server from one thread for each connection, in the
+async server from the loop's thread and, for ``deliver`` and ``append``, from worker threads; it
+keeps itself consistent. Methods raise only the StoreErrors named here. Mailbox names are Unicode
+with the hierarchy delimiter of the store; ``INBOX`` exists in every account and is spelt so
+(RFC 9051 section 5.1).
 
 A store never sees sequence numbers: messages are known by UID, and every change in a mailbox has
 a greater mod-sequence than all before (RFC 7162 section 3.1.1), so that a session learns what it

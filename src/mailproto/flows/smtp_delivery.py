@@ -201,9 +201,10 @@ class Delivery(Handler):
                 return refusal
         draft = self._draft
         if draft is not None:
-            prefix = self._return_path() + self._received
+            copies = dict.fromkeys(self._accounts, self._return_path() + self._received)
             try:
-                yield from call(self._store.deliver, draft, dict.fromkeys(self._accounts, prefix))
+                # Off the event loop: a durable store waits for the disk.
+                yield from ask(lambda: self._store.deliver(draft, copies))
             except StoreError:
                 yield from self.abandon()
                 raise

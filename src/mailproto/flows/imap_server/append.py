@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailproto.backend.store import NoSuchMailbox
+from mailproto.flows.authentication import ask
 from mailproto.flows.effects import Flow, call
 from mailproto.flows.imap_server.answers import Answer, Refused, no, ok
 from mailproto.flows.imap_server.changes import allowed_flags
@@ -37,8 +38,9 @@ def append(session: Session, tagged: Tagged) -> Flow[Answer]:
                 yield from call(draft.write, event.data)
             elif isinstance(event, InvalidCommand):
                 raise Refused(Answer(event.state, event.problem, event.code))
-        uid_validity, uid = yield from call(
-            session.account.append, name, draft, flags, command.internal_date
+        # Off the event loop: a durable store waits for the disk.
+        uid_validity, uid = yield from ask(
+            lambda: session.account.append(name, draft, flags, command.internal_date)
         )
     except NoSuchMailbox:
         yield from call(draft.discard)

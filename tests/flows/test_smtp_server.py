@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import smtplib
 from collections.abc import Callable, Sequence
 from email.message import EmailMessage
@@ -9,11 +10,11 @@ from email.message import EmailMessage
 import pytest
 from attrs import evolve
 
-from mailproto import sasl, smtp
+from mailproto import aio, sasl, smtp
 from mailproto.backend.directory import Users
 from mailproto.backend.store import OverQuota, StoreFailure
 from mailproto.errors import ConnectionLost, DeadlineExceeded
-from mailproto.flows.effects import Deadline, Flow, Read, Write, call, read, write
+from mailproto.flows.effects import Deadline, Flow, Read, StartTLS, Write, call, read, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_client import Session
@@ -461,6 +462,61 @@ def test_P05_plaintext_behind_STARTTLS_ends_the_session() -> None:
     assert said.endswith(
         b"220 2.0.0 Go ahead\r\n421 4.7.0 Closing the connection after a protocol error\r\n"
     )
+
+
+def test_a_handshake_that_does_not_end_is_not_answered_in_clear() -> None:
+    def client() -> Flow[bytes]:
+        said = b""
+        yield from write(b"EHLO me\r\nSTARTTLS\r\n")
+        while data := (yield from read()):
+            said += data
+        return said
+
+    ctx = context([])
+    flow = serve(ctx.machine(starttls=True), ctx)
+
+    def stalled() -> Flow[None]:
+        result: object = None
+        try:
+            while True:
+                effect = flow.send(result)
+                if isinstance(effect, StartTLS):
+                    flow.throw(DeadlineExceeded("late"))
+                result = yield effect
+        except StopIteration:
+            return
+
+    _, said = converse(stalled(), client())
+    assert said.endswith(b"220 2.0.0 Go ahead\r\n")
+
+
+class Awaiting(Handler):
+    """Answers by coroutines."""
+
+    async def rcpt(self, rcpt: smtp.Rcpt) -> smtp.Reply | None:
+        await asyncio.sleep(0)
+        return NO if "bad" in str(rcpt.forward_path) else None
+
+    async def content(self, data: bytes) -> None:
+        await asyncio.sleep(0)
+
+    async def end(self) -> smtp.Reply:
+        await asyncio.sleep(0)
+        return smtp.Reply(250, "taken")
+
+
+def test_a_handler_may_answer_by_coroutines() -> None:
+    ctx = Context(handler=lambda origin: Awaiting(), shutdown=Shutdown(), hostname="mx")
+
+    async def main() -> list[smtp.Reply | None]:
+        server = aio.Server(ctx.shutdown)
+        port = await server.listen("127.0.0.1", 0, lambda at: serve(ctx.machine(), ctx, at))
+        async with await aio.smtp.connect("127.0.0.1", port, tls="none") as client:
+            result = await client.send(b"x\r\n", "a@b", ["c@d", "bad@d"])
+        await server.close()
+        return [recipient.reply for recipient in result.recipients]
+
+    assert asyncio.run(main()) == [smtp.Reply(250, "taken"), NO]
 
 
 # ------------------------------------------------------------------------------------- smtplib

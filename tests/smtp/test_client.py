@@ -594,6 +594,11 @@ def test_P05_plaintext_behind_the_reply_to_STARTTLS_is_fatal(when: str) -> None:
         machine.next_event()
 
 
+def test_no_STARTTLS_under_TLS() -> None:
+    with pytest.raises(LocalProtocolError, match="in use already"):
+        ready(tls=True).send(smtp.StartTLS())
+
+
 def test_a_refused_STARTTLS_changes_nothing() -> None:
     machine = ready()
     machine.send(smtp.StartTLS())
@@ -625,6 +630,7 @@ def test_P24_how_long_to_wait_for_what() -> None:
     machine = smtp.Client()
     assert (machine.waiting_for, machine.timeout_hint) == ("the greeting", 300)
     machine = ready()
+    assert machine.waiting_for == "the next command"
     machine.send(MAIL)
     assert (machine.waiting_for, machine.timeout_hint) == ("the reply to MAIL", 300)
     machine = in_content()

@@ -827,3 +827,36 @@ def test_end_of_file_between_commands() -> None:
     machine.accept()
     assert machine.next_event() == smtp.ConnectionClosed()
     assert machine.next_event() == smtp.ConnectionClosed()
+
+
+def test_end_of_file_inside_an_exchange() -> None:
+    machine = authenticating()
+    machine.receive_data(b"AUTH LOGIN\r\n")
+    machine.next_event()
+    machine.send(smtp.Challenge(b""))
+    machine.receive_data(b"")
+    with pytest.raises(RemoteProtocolError, match="inside an AUTH exchange"):
+        machine.next_event()
+
+
+def test_STARTTLS_needs_EHLO() -> None:
+    machine = server(starttls=True)
+    give(machine, b"HELO a\r\nSTARTTLS\r\n")
+    assert codes(machine) == [250, 503]
+
+
+def test_a_greeting_is_220_or_a_refusal() -> None:
+    machine = smtp.Server("foo.com")
+    with pytest.raises(LocalProtocolError, match="not a greeting"):
+        machine.send(smtp.Reply(250, "hello"))
+    machine.send(smtp.Reply(421, "busy"))
+    assert machine.data_to_send() == b"421 busy\r\n"
+    assert machine.closing
+
+
+def test_waiting_for_the_handshake() -> None:
+    machine = at_the_gate()
+    machine.accept()
+    assert machine.waiting_for == "the TLS handshake"
+    machine.receive_data(b"")
+    assert machine.next_event() == smtp.ConnectionClosed()

@@ -88,6 +88,13 @@ class _Expects(enum.Enum):
     DONE = enum.auto()
 
 
+# Looking a member up in its class costs more than the comparison.
+_COMMAND: Final = _Expects.COMMAND
+_GREETING: Final = State.GREETING
+_NOT_AUTHENTICATED: Final = State.NOT_AUTHENTICATED
+_LOGOUT: Final = State.LOGOUT
+
+
 class _Open:
     """A command that was yielded and is not completed."""
 
@@ -230,17 +237,17 @@ class Server(Machine[ServerEvent, Response]):
     # ------------------------------------------------------------------------------------- input
 
     def _advance(self) -> ServerEvent | ConnectionClosed | Signal:
-        if self._state is State.LOGOUT:
+        if self._state is _LOGOUT:
             self._input.clear()
             return ConnectionClosed() if self._input.ended else NEED_DATA
-        if self._state is State.GREETING or self._writer.remaining:
+        if self._state is _GREETING or self._writer.remaining:
             return PAUSED
         if self._errors >= self._limits.errors and not self._open:
             raise RemoteProtocolError(f"{self._errors} malformed commands in a row")
         if self._failed_authentications >= self._limits.failed_authentications and not self._open:
             raise RemoteProtocolError(f"{self._failed_authentications} failed logins")
         try:
-            if self._expects is _Expects.COMMAND:
+            if self._expects is _COMMAND:
                 return self._next_command()
             return self._go_on()
         except LineTooLong as error:
@@ -292,7 +299,7 @@ class Server(Machine[ServerEvent, Response]):
 
     def _read(self) -> Frame | LiteralHeader | LiteralChunk | None:
         limits = self._limits
-        before = self._state is State.NOT_AUTHENTICATED
+        before = self._state is _NOT_AUTHENTICATED
         step = self._reader.advance(
             limits.command_line_unauthenticated if before else limits.command_line
         )
@@ -529,11 +536,11 @@ class Server(Machine[ServerEvent, Response]):
             raise LocalProtocolError(
                 f"{self._writer.remaining} octets of a literal are still to be sent"
             )
-        if self._awaiting_tls or self._state is State.LOGOUT:
+        if self._awaiting_tls or self._state is _LOGOUT:
             raise LocalProtocolError("nothing may follow here")
         if self._failure is not None and not (isinstance(item, Condition) and item.state is BYE):
             raise LocalProtocolError("after a protocol error only BYE can be sent")
-        if self._state is State.GREETING and not (
+        if self._state is _GREETING and not (
             isinstance(item, Condition) and item.state in (OK, PREAUTH, BYE)
         ):
             raise LocalProtocolError("the greeting comes first: OK, PREAUTH or BYE")
@@ -554,12 +561,12 @@ class Server(Machine[ServerEvent, Response]):
         else:
             raise LocalProtocolError(f"no command with the tag {item.tag!r} is in progress")
         command = open.command
-        if self._expects in (_Expects.RESPONSE, _Expects.DONE):
+        if self._expects is not _COMMAND and self._expects in (_Expects.RESPONSE, _Expects.DONE):
             raise LocalProtocolError(f"the command is not over: it waits for {self.waiting_for}")
         if item.state is OK:
             if command is None:
                 raise LocalProtocolError("a command that is invalid cannot be OK")
-            if self._expects in (_Expects.VERDICT, _Expects.CONTENT):
+            if self._expects is not _COMMAND:
                 raise LocalProtocolError("APPEND cannot be OK before its message has come")
             if isinstance(command, Logout) and not self._bye_said:
                 raise LocalProtocolError("BYE goes before the completion of LOGOUT")

@@ -90,6 +90,13 @@ class _Kind(enum.Enum):
     OR = enum.auto()
 
 
+# Looking a member up in its class costs more than the comparison.
+_ALL: Final = _Kind.ALL
+_LIST: Final = _Kind.LIST
+_NOT: Final = _Kind.NOT
+_OR: Final = _Kind.OR
+
+
 class _Open:
     """A key whose end has not come, and the keys in it so far."""
 
@@ -101,20 +108,20 @@ class _Open:
 
 
 def _keys(cursor: Cursor) -> tuple[SearchKey, ...]:
-    stack = [_Open(_Kind.ALL)]
+    stack = [_Open(_ALL)]
     while True:
         start = cursor.position
         done = usual_key(cursor)
         if done is None:
             found = cursor.read(_KEY, "a search key")
             word = found[1].upper() if found[1] else b""
-            kind = _Kind.LIST if found[2] else _OPENING.get(word)
+            kind = _LIST if found[2] else _OPENING.get(word)
             if kind is not None:
                 if len(stack) > cursor.depth:
                     cursor.position = start
                     raise cursor.fail(f"at most {cursor.depth} levels of search keys")
                 stack.append(_Open(kind))
-                if kind is not _Kind.LIST:
+                if kind is not _LIST:
                     cursor.expect(b" ")
                 continue
             done = _key(cursor, word, start)
@@ -124,7 +131,7 @@ def _keys(cursor: Cursor) -> tuple[SearchKey, ...]:
             done = _closed(cursor, top)
             if done is not None:
                 stack.pop()
-            elif top.kind is _Kind.ALL and cursor.at_end:
+            elif top.kind is _ALL and cursor.at_end:
                 return tuple(top.keys)
         cursor.expect(b" ")
 
@@ -157,11 +164,11 @@ def usual_key(cursor: Cursor) -> SearchKey | None:
 def _closed(cursor: Cursor, top: _Open) -> SearchKey | None:
     """The key that ``top`` has become, ``None`` while more is to come."""
     keys = top.keys
-    if top.kind is _Kind.NOT:
+    if top.kind is _NOT:
         return Not(keys[0])
-    if top.kind is _Kind.OR:
+    if top.kind is _OR:
         return Or(keys[0], keys[1]) if len(keys) == 2 else None
-    if top.kind is _Kind.LIST and cursor.take(b")"):
+    if top.kind is _LIST and cursor.take(b")"):
         return And(tuple(keys))
     return None
 
@@ -217,7 +224,7 @@ def _any_of(words: Iterable[bytes]) -> bytes:
     return b"(" + b"|".join(sorted(words, reverse=True)) + b")"
 
 
-_OPENING: Final = {b"NOT": _Kind.NOT, b"OR": _Kind.OR}
+_OPENING: Final = {b"NOT": _NOT, b"OR": _OR}
 _FLAGS: Final = {flag.value.encode("ascii"): flag for flag in SearchFlag}
 _READERS: Final[dict[bytes, Callable[[Cursor], SearchKey]]] = {
     **{word: _text(key) for word, key in _TEXT_KEYS.items()},

@@ -16,10 +16,12 @@ from mailproto.errors import (
     ConnectionLost,
     DeadlineExceeded,
     MailError,
+    OutcomeUnknown,
     RemoteProtocolError,
     TLSError,
+    TransportError,
 )
-from mailproto.flows.effects import Call, Deadline, Effect, Flow, Read, Wakeup, Write
+from mailproto.flows.effects import Call, Close, Deadline, Effect, Flow, Read, Wakeup, Write
 from mailproto.flows.tls import TLSChannel
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class _Wait(enum.Enum):
 
 
 _READS: Final = (_Wait.READ, _Wait.READ_OR_WAKEUP)
+_FATAL: Final = (TransportError, RemoteProtocolError, OutcomeUnknown)
+"""Errors after which a connection is of no use, wherever in a flow they come from."""
 _WAITING: Final = object()
 """The result of an effect that is not done yet."""
 
@@ -88,6 +92,7 @@ class Driver(asyncio.Protocol):
         self._waits_for: _Wait | None = None
         self._wakeup: Wakeup | None = None
         self._effect_error: Exception | None = None
+        self._begun = False
         self._closed = False
         self._gone = asyncio.Event()
 
@@ -113,7 +118,7 @@ class Driver(asyncio.Protocol):
 
         An exception or a cancellation that leaves the flow midway closes the connection, since
         nobody could tell what the next reply belongs to. Answers such as CommandFailed leave it
-        as it is.
+        as it is, and so does what is raised before the flow has done anything.
         """
         return cast("T", await self.start(flow))
 
@@ -129,6 +134,7 @@ class Driver(asyncio.Protocol):
             raise RuntimeError("another operation is under way on this connection")
         self._flow = cast("Flow[object]", flow)
         self._done = done
+        self._begun = False
         done.add_done_callback(self._cancelled)
         self._resume(None)
         return done
@@ -190,6 +196,7 @@ class Driver(asyncio.Protocol):
                 self._effect_error = error
                 effect = flow.throw(error) if error is not None else flow.send(result)
                 error = None
+                self._begun = True
                 try:
                     result = self._perform(effect)
                 except Exception as caught:
@@ -202,13 +209,14 @@ class Driver(asyncio.Protocol):
                 done.set_result(stop.value)
         except MailError as failure:
             self._finish()
-            if failure is self._effect_error or isinstance(failure, RemoteProtocolError):
+            if failure is self._effect_error or isinstance(failure, _FATAL):
                 self.abort()
             if not done.done():
                 done.set_exception(failure)
         except BaseException as failure:
             self._finish()
-            self.abort()
+            if self._begun or not isinstance(failure, Exception):
+                self.abort()
             if not done.done():
                 done.set_exception(failure)
             if not isinstance(failure, Exception):
@@ -243,6 +251,9 @@ class Driver(asyncio.Protocol):
             return None
         if kind is Call:
             return self._call(cast("Call", effect))
+        if kind is Close:
+            self.abort()
+            return None
         return self._start_tls()
 
     def _read(self, wakeup: Wakeup | None) -> object:

@@ -1,4 +1,4 @@
-"""The part of a server's SASL exchange that SMTP, POP3 and IMAP share: asking a directory."""
+"""What SMTP, POP3 and IMAP share of a SASL exchange: asking a directory, judging a success."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import TypeVar
 
-from mailproto.flows.effects import call, call_blocking
-from mailproto.sasl import Challenge, Failure, Success, Verify
+from mailproto.flows.effects import call, call_blocking, close
+from mailproto.sasl import Challenge, Failure, SASLError, Success, Verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from mailproto.backend.directory import Directory
     from mailproto.backend.store import Maybe
     from mailproto.flows.effects import Flow
-    from mailproto.sasl import Credentials, ServerExchange, Step
+    from mailproto.sasl import ClientExchange, Credentials, ServerExchange, Step
 
-__all__ = ["ask", "settle", "verify"]
+__all__ = ["ask", "server_has_proved_itself", "settle", "verify"]
 
 T = TypeVar("T")
 
@@ -46,9 +46,22 @@ def verify(directory: Directory, credentials: Credentials) -> Flow[str | None]:
     return (yield from ask(partial(directory.verify, credentials)))
 
 
+def server_has_proved_itself(exchange: ClientExchange) -> Flow[None]:
+    """Take note of the server's success; if it has not earned it, close and raise SASLError.
+
+    The server has the client logged in: the connection must not be used by a caller who goes on.
+    """
+    try:
+        exchange.succeed()
+    except SASLError:
+        yield from close()
+        raise
+
+
 def ask(question: Callable[[], Maybe[T]]) -> Flow[T]:
     """The answer of a directory or of anything else that may block or be awaitable."""
     answer = yield from call_blocking(question)
     if isawaitable(answer):
-        return (yield from call(lambda: answer))
+        awaitable: Awaitable[T] = answer
+        return (yield from call(lambda: awaitable))
     return answer

@@ -8,7 +8,7 @@ and ``aio``, clients and servers. Flows call one another with ``yield from``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import ParamSpec, TypeAlias, cast
+from typing import ParamSpec, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -16,6 +16,7 @@ from mailproto._core.frozen import frozen
 
 __all__ = [
     "Call",
+    "Close",
     "Deadline",
     "Effect",
     "Flow",
@@ -25,6 +26,7 @@ __all__ = [
     "Write",
     "call",
     "call_blocking",
+    "close",
     "deadline",
     "read",
     "start_tls",
@@ -101,7 +103,16 @@ class Call:
     blocking: bool = False
 
 
-Effect: TypeAlias = Read | Write | StartTLS | Deadline | Call
+@frozen
+class Close:
+    """Close the connection at once: what was begun on it cannot be ended in any other way.
+
+    Used before raising an error after which the connection must not be used: half a message is
+    out, or the server is not who it should be.
+    """
+
+
+Effect: TypeAlias = Read | Write | StartTLS | Deadline | Call | Close
 Flow: TypeAlias = Generator[Effect, object, T]
 """A conversation with a result of type ``T``."""
 
@@ -127,6 +138,15 @@ def deadline(seconds: float | None) -> Flow[None]:
     yield Deadline(seconds)
 
 
+def close() -> Flow[None]:
+    """Close the connection at once."""
+    yield Close()
+
+
+@overload
+def call(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Flow[T]: ...
+@overload
+def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Flow[T]: ...
 def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
     """The result of ``function``, awaited where it is awaitable."""
     return cast("T", (yield Call(lambda: function(*args, **kwargs))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -16,16 +16,19 @@ from typing_extensions import TypeVar
 
 from mailproto import imap, sasl
 from mailproto._core.frozen import frozen
-from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed
+from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Signal
 from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
     ConnectionLost,
     DeadlineExceeded,
     LocalProtocolError,
+    RemoteProtocolError,
     SecurityError,
 )
+from mailproto.flows.authentication import server_has_proved_itself
 from mailproto.flows.effects import Flow, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.effects import close as end_connection
 from mailproto.flows.imap_client_mailbox import Mailbox
 
 __all__ = ["Answer", "Mailbox", "Session"]
@@ -85,8 +88,14 @@ class Session:
 
     def _next(self, wakeup: Wakeup | None = None) -> Flow[imap.ClientEvent | None]:
         """The next event; ``None`` if woken, or if the machine waits for the TLS handshake."""
+        ended = False
         while True:
-            event = self.machine.next_event()
+            try:
+                event = self.machine.next_event()
+            except RemoteProtocolError as error:
+                if ended:
+                    raise ConnectionLost(str(error)) from None
+                raise
             if event is NEED_DATA:
                 yield from write(self.machine.data_to_send())
                 if self._renew:
@@ -96,6 +105,7 @@ class Session:
                 if data is None:
                     return None
                 self.machine.receive_data(data)
+                ended = not data
             elif event is PAUSED:
                 yield from write(self.machine.data_to_send())
                 return None
@@ -123,6 +133,15 @@ class Session:
         seconds = self.machine.timeout_hint if own is None else own
         return seconds + self._extra
 
+    def _begin(self, command: imap.Command) -> Flow[str]:
+        """Send a command; its tag. What has come before it is no answer to it."""
+        while not isinstance(event := self.machine.next_event(), (Signal, ConnectionClosed)):
+            self._note(event)
+            self.updates.append(event)
+        tag = self.machine.next_tag
+        yield from self._send(command)
+        return tag
+
     def _send(self, item: imap.ClientItem) -> Flow[None]:
         self.machine.send(item)
         self._extra = 0.0
@@ -143,8 +162,7 @@ class Session:
         Chunks of big literals go to ``on_chunk``; without it they are put together and into
         their response. Raises CommandFailed for NO and BAD.
         """
-        tag = self.machine.next_tag
-        yield from self._send(command)
+        tag = yield from self._begin(command)
         return (yield from self._finish(tag, command, on_event, on_chunk))
 
     def _finish(
@@ -278,8 +296,7 @@ class Session:
         known = self.machine.capabilities
         initial = exchange.start(None if known is not None and "SASL-IR" in known else 0)
         command = imap.Authenticate(exchange.name, initial)
-        tag = self.machine.next_tag
-        yield from self._send(command)
+        tag = yield from self._begin(command)
         trouble: sasl.SASLError | None = None
         while True:
             event = yield from self._next()
@@ -297,9 +314,11 @@ class Session:
                 continue
             yield from self._send(imap.AuthenticateResponse(response))
         if trouble is not None:
+            if event.state is imap.OK:
+                yield from end_connection()
             raise SecurityError(f"{exchange.name}: {trouble}") from trouble
         self._judged(command, event, [])
-        exchange.succeed()
+        yield from server_has_proved_itself(exchange)
 
     def sign_in(self, user: str, password: str, *, allow_insecure_auth: bool = False) -> Flow[None]:
         """Log in with a password: AUTHENTICATE if the server offers a way, else LOGIN."""
@@ -359,9 +378,13 @@ class Session:
         """SELECT, or EXAMINE if ``read_only``."""
         command = imap.Examine(mailbox) if read_only else imap.Select(mailbox)
         # What comes from now on is about the new mailbox; if it cannot be opened there is none.
-        selected = self.mailbox = Mailbox(command.mailbox)
+        before, selected = self.mailbox, Mailbox(command.mailbox)
+        self.mailbox = selected
         try:
             yield from self._do(command)
+        except LocalProtocolError:
+            self.mailbox = before
+            raise
         except CommandFailed:
             self.mailbox = None
             raise
@@ -458,20 +481,20 @@ class Session:
         if not size:
             return (yield from self.append(mailbox, b"", flags=flags, internal_date=internal_date))
         command = imap.Append(mailbox, imap.Streamed(size), flags, internal_date)
-        tag = self.machine.next_tag
-        yield from self._send(command)
+        tag = yield from self._begin(command)
         while not self.machine.can_stream:
             event = yield from self._next()
             if isinstance(event, imap.Completion) and event.tag == tag:
                 return _append_uid(self._judged(command, event, []))
             if event is not None and not isinstance(event, imap.Continuation):
                 self.updates.append(event)
-        sent = 0
-        for piece in message:
-            yield from self._send(imap.LiteralChunk(piece))
-            sent += len(piece)
-        if sent < size:
-            raise LocalProtocolError(f"the pieces have less than the {size} octets announced")
+        try:
+            for piece in _of_size(message, size):
+                yield from self._send(imap.LiteralChunk(piece))
+        except LocalProtocolError:
+            # Part of a literal is out, and there is no other way to end it.
+            yield from end_connection()
+            raise
         answer = yield from self._finish(tag, command)
         self.updates += answer.data
         return _append_uid(answer)
@@ -571,8 +594,7 @@ class Session:
     ) -> Flow[bool]:
         """One IDLE; whether it ended because ``stop`` was set."""
         command = imap.Idle()
-        tag = self.machine.next_tag
-        yield from self._send(command)
+        tag = yield from self._begin(command)
         stopped = False
         while True:
             try:
@@ -598,6 +620,23 @@ class Session:
 
 def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "backslashreplace")
+
+
+def _of_size(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The pieces; the last one only when they are known to have ``size`` octets together."""
+    held, octets = b"", 0
+    for piece in pieces:
+        if not piece:
+            continue
+        octets += len(piece)
+        if octets > size:
+            raise LocalProtocolError(f"the pieces have more than the {size} octets announced")
+        if held:
+            yield held
+        held = piece
+    if octets < size:
+        raise LocalProtocolError(f"the pieces have less than the {size} octets announced")
+    yield held
 
 
 def _name_of(code: imap.ResponseCode | None) -> str | None:

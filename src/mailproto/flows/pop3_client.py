@@ -19,7 +19,8 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.effects import Flow, call, deadline, read, start_tls, write
+from mailproto.flows.authentication import server_has_proved_itself
+from mailproto.flows.effects import Flow, call, close, deadline, read, start_tls, write
 
 __all__ = ["Session"]
 
@@ -163,10 +164,13 @@ class Session:
             self.machine.send(reply)
             answer = yield from self._event()
         if refused is not None:
+            if not isinstance(answer, pop3.Err):
+                yield from close()
+                raise sasl.ServerNotProven("the server reported success for a cancel") from refused
             raise refused
         if isinstance(answer, pop3.Err):
             raise _login_failed(f"AUTH {exchange.name}", answer)
-        exchange.succeed()
+        yield from server_has_proved_itself(exchange)
 
     def apop(self, user: str, password: str) -> Flow[None]:
         """Log in by APOP, which hides the password behind MD5; ``pop3.Client(apop=True)`` allows
@@ -291,6 +295,9 @@ class Session:
 
     def _answer(self, command: pop3.Command) -> Flow[pop3.ClientEvent]:
         """Send a command; the first event of its answer."""
+        # What has come unasked is refused here, and not taken for the answer.
+        if isinstance(self.machine.next_event(), pop3.ConnectionClosed):
+            raise ConnectionLost("the server has closed the connection")
         self.machine.send(command)
         yield from deadline(self.machine.timeout_hint)
         return (yield from self._event())

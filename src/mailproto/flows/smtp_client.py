@@ -16,12 +16,14 @@ from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
     ConnectionLost,
+    LocalProtocolError,
     MailError,
     RemoteProtocolError,
     SecurityError,
     TransportError,
 )
-from mailproto.flows.effects import Flow, deadline, read, start_tls, write
+from mailproto.flows.authentication import server_has_proved_itself
+from mailproto.flows.effects import Flow, close, deadline, read, start_tls, write
 from mailproto.flows.smtp_message import flatten, recipients_of, sender_of
 from mailproto.flows.smtp_result import DeliveryUnknown, RecipientResult, SendResult
 from mailproto.smtp import (
@@ -142,6 +144,9 @@ class Session:
         Raises SecurityError when no mechanism is acceptable, AuthenticationFailed when the
         server refuses, SASLError when its part of the exchange is wrong.
         """
+        if not (self.machine.tls or self.machine.allow_insecure_auth):
+            raise SecurityError("AUTH without TLS; allow_insecure_auth=True would permit it")
+        self._expect_silence()
         offered = self.machine.capabilities.mechanisms if self.machine.capabilities else ()
         exchange = sasl.choose(
             offered,
@@ -157,20 +162,28 @@ class Session:
         while isinstance(event, Challenge):
             try:
                 response = exchange.respond(event.data)
-            except sasl.SASLError:
-                yield from self.call(AuthCancel())
+            except sasl.SASLError as error:
+                yield from self._cancel_auth(error)
                 raise
             self.machine.send(AuthResponse(response))
             event = yield from self._event()
         if self.machine.state is State.AUTHENTICATING:
-            yield from self.call(AuthCancel())
-            raise sasl.SASLError("the server's challenge is not base64")
+            malformed = sasl.SASLError("the server's challenge is not base64")
+            yield from self._cancel_auth(malformed)
+            raise malformed
         if not event.positive:
             raise AuthenticationFailed(
                 "AUTH", str(event), code=str(event.code), temporary=event.temporary
             )
-        exchange.succeed()
+        yield from server_has_proved_itself(exchange)
         return event
+
+    def _cancel_auth(self, error: sasl.SASLError) -> Flow[None]:
+        """Give up the exchange; a server that calls that a success is left."""
+        reply = yield from self.call(AuthCancel())
+        if reply.positive:
+            yield from close()
+            raise sasl.ServerNotProven("the server reported success for a cancel") from error
 
     def quit(self) -> Flow[None]:
         """Say goodbye, as far as the connection still allows it."""
@@ -187,6 +200,7 @@ class Session:
 
     def call(self, command: Command) -> Flow[Reply]:
         """The reply to any one command, as data."""
+        self._expect_silence()
         self.machine.send(command)
         return (yield from self._reply())
 
@@ -254,6 +268,8 @@ class Session:
             None,
             parameters,
         )
+        self.machine.check_transaction(mail, recipients)
+        self._expect_silence()
         replies, data = yield from self._begin_transaction(mail, recipients)
         accepted = [number for number, reply in enumerate(replies) if reply.positive]
         if not data.positive:
@@ -324,12 +340,17 @@ class Session:
         """Send the content and its end; the replies, in LMTP one for each accepted recipient."""
         machine = self.machine
         expected = machine.recipients if machine.lmtp else 1
-        for piece in pieces:
-            if waiting := machine.data_to_send():
-                yield from self._arm()
-                yield from write(waiting)
-            machine.send(Body(piece))
-        machine.send(EndOfMessage())
+        try:
+            for piece in pieces:
+                if waiting := machine.data_to_send():
+                    yield from self._arm()
+                    yield from write(waiting)
+                machine.send(Body(piece))
+            machine.send(EndOfMessage())
+        except LocalProtocolError:
+            # Half a message is out, and nothing but the end of the connection takes it back.
+            yield from close()
+            raise
         replies: list[Reply] = []
         try:
             while len(replies) < expected and not machine.closing:
@@ -353,6 +374,14 @@ class Session:
 
     def _arm(self) -> Flow[None]:
         yield from deadline(self._timeout or self.machine.timeout_hint)
+
+    def _expect_silence(self) -> None:
+        """See that nothing has come that would be taken for the reply to the next command."""
+        if self.machine.pending or self.machine.awaiting_tls:
+            return
+        event = self.machine.next_event()
+        if isinstance(event, Reply):
+            raise ConnectionLost(f"the server closes the connection: {event}")
 
     def _reply(self) -> Flow[Reply]:
         event = yield from self._event()

@@ -7,8 +7,10 @@ before it were accepted; a reply that nothing waits for ends the connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
+
+from attrs import evolve
 
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPClientLimits
@@ -189,6 +191,14 @@ class Client(Machine[ClientEvent, Command]):
     def check_content(self, data: bytes) -> None:
         """Raise LocalProtocolError if ``data`` could not be sent as the whole content."""
         OutgoingContent(self._bare_newlines, self._long_lines).check(data)
+
+    def check_transaction(self, mail: Mail, recipients: Iterable[Rcpt]) -> None:
+        """Raise LocalProtocolError if one of these could not be sent, so that none needs to be."""
+        terms = evolve(self._terms, utf8=mail.smtputf8)
+        commands: list[Command] = [mail, *recipients]
+        for command in commands:
+            terms.check(command)
+            serialize_command(command)
 
     @property
     def timeout_hint(self) -> float:

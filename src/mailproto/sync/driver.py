@@ -16,11 +16,22 @@ from mailproto.errors import (
     ConnectionLost,
     DeadlineExceeded,
     MailError,
+    OutcomeUnknown,
     RemoteProtocolError,
     TLSError,
     TransportError,
 )
-from mailproto.flows.effects import Call, Deadline, Effect, Flow, Read, StartTLS, Wakeup, Write
+from mailproto.flows.effects import (
+    Call,
+    Close,
+    Deadline,
+    Effect,
+    Flow,
+    Read,
+    StartTLS,
+    Wakeup,
+    Write,
+)
 from mailproto.flows.tls import TLSChannel
 
 if TYPE_CHECKING:
@@ -32,6 +43,8 @@ T = TypeVar("T")
 _RECEIVE = 256 * 1024
 _LINGER = 2.0
 _TOO_LATE = "the peer did not finish in time"
+_FATAL = (TransportError, RemoteProtocolError, OutcomeUnknown)
+"""Errors after which a connection is of no use, wherever in a flow they come from."""
 
 
 class _Alarm:
@@ -107,17 +120,18 @@ class Driver:
 
         An exception that leaves the flow midway (a deadline, an interrupt) closes the connection,
         since nobody could tell what the next reply belongs to. Answers such as CommandFailed
-        leave it as it is.
+        leave it as it is, and so does what is raised before the flow has done anything.
         """
         if self._closed:
             flow.close()
             raise ConnectionLost("the connection is closed")
         result: object = None
         error: Exception | None = None
+        begun = False
         try:
             while True:
                 effect = flow.throw(error) if error is not None else flow.send(result)
-                result, error = None, None
+                result, error, begun = None, None, True
                 try:
                     result = self._perform(effect)
                 except Exception as caught:
@@ -126,11 +140,12 @@ class Driver:
             value: T = stop.value
             return value
         except MailError as failure:
-            if failure is error or isinstance(failure, RemoteProtocolError):
+            if failure is error or isinstance(failure, _FATAL):
                 self.abort()
             raise
-        except BaseException:
-            self.abort()
+        except BaseException as failure:
+            if begun or not isinstance(failure, Exception):
+                self.abort()
             raise
         finally:
             self._deadline = None
@@ -186,6 +201,9 @@ class Driver:
                     result.close()
                 raise TypeError("the blocking driver got an awaitable from a store or handler")
             return result
+        if isinstance(effect, Close):
+            self.abort()
+            return None
         assert isinstance(effect, StartTLS)
         self._start_tls()
         return None

@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 
 from mailproto._core.machine import PAUSED, ConnectionClosed, Signal
 from mailproto.errors import DeadlineExceeded, TLSError
-from mailproto.flows.effects import Call, Deadline, Effect, Flow, Read, StartTLS, Write
+from mailproto.flows.effects import Call, Close, Deadline, Effect, Flow, Read, StartTLS, Write
 from mailproto.testing.chop import Endpoint
 
 __all__ = ["Link", "converse"]
@@ -150,6 +150,7 @@ class _End(Generic[T]):
         self.name = name
         self.inbox: deque[bytes] = deque()
         self.ended = False
+        self.closed = False
         self.result: T | None = None
         self.error: Exception | None = None
         self.effect: Effect | None = None
@@ -212,6 +213,9 @@ def _step(end: _End[T], peer: _End[U], sizes: Iterator[int | None]) -> bool:
             if not peer.ended:
                 peer.inbox.append(data)
             end.resume()
+        case Close():
+            end.closed = True
+            end.resume()
         case Deadline(seconds):
             end.seconds = seconds
             end.resume()
@@ -223,7 +227,7 @@ def _step(end: _End[T], peer: _End[U], sizes: Iterator[int | None]) -> bool:
                 end.resume(None)
             elif end.inbox:
                 end.resume(_take(end.inbox, next(sizes)))
-            elif peer.ended:
+            elif peer.ended or peer.closed or end.closed:
                 end.resume(b"")
             else:
                 return False

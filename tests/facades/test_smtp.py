@@ -1,0 +1,303 @@
+"""Sending mail with both facades, to our own servers and to scripted ones."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+import pytest
+
+from facades.world import PASSWORD, Conversation, Facade, World, scripted
+from mailproto import sasl, smtp
+from mailproto.errors import (
+    AuthenticationFailed,
+    CommandFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+    OutcomeUnknown,
+    RemoteProtocolError,
+    SecurityError,
+)
+from mailproto.flows.smtp_result import DeliveryUnknown, Outcome
+from mailproto.sync import smtp as facade_smtp
+
+CONTENT = b"Subject: one\r\n\r\n.dot\r\n..dots\r\n"
+ALICE, BOB, NOBODY = "alice@localhost", "bob@localhost", "nobody@localhost"
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
+def test_a_message_travels_in_every_tls_mode(world: World, tls: str) -> None:
+    with world.connect("smtp", tls) as client:
+        result = client.send(CONTENT, ALICE, [BOB])
+        assert [r.outcome for r in result.recipients] == [Outcome.DELIVERED]
+        assert client.session.machine.tls is (tls != "none")
+    assert client.closed
+    (received,) = world.contents("bob")
+    assert received.endswith(CONTENT)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        sasl.PasswordCredentials("alice", PASSWORD),
+        ("alice@localhost", PASSWORD),
+        ("ALICE", PASSWORD),
+    ],
+)
+def test_who_can_log_in(world: World, credentials: object) -> None:
+    with world.connect("smtp", login=credentials) as client:
+        assert client.noop().positive
+
+
+def test_a_wrong_password(world: World) -> None:
+    with pytest.raises(AuthenticationFailed) as caught:
+        world.connect("smtp", "implicit", login=("alice", "looking-glass"))
+    assert caught.value.code == "535"
+    assert not caught.value.temporary
+    assert "looking-glass" not in str(caught.value)
+
+
+def test_some_recipients_are_refused(world: World) -> None:
+    with world.connect("smtp") as client:
+        result = client.send(CONTENT, ALICE, [BOB, NOBODY, ALICE])
+        assert [r.outcome for r in result.recipients] == [
+            Outcome.DELIVERED,
+            Outcome.PERMANENT,
+            Outcome.DELIVERED,
+        ]
+        assert [str(r.forward_path) for r in result.failed] == [NOBODY]
+        with pytest.raises(CommandFailed, match="nobody@localhost") as caught:
+            result.check()
+        assert caught.value.code == "550"
+    assert len(world.contents("alice")) == len(world.contents("bob")) == 1
+
+
+def test_all_recipients_are_refused_and_the_connection_stays_usable(world: World) -> None:
+    with world.connect("smtp") as client:
+        with pytest.raises(CommandFailed, match="nobody@localhost"):
+            client.send(CONTENT, ALICE, [NOBODY, "else@localhost"])
+        assert not client.closed
+        client.send(CONTENT, ALICE, [BOB])
+    assert len(world.contents("bob")) == 1
+
+
+def test_lmtp_has_a_result_for_each_recipient(world: World) -> None:
+    client = world.facade.connect("smtp", world.port("lmtp"), tls="none", lmtp=True)
+    with client:
+        result = client.send(CONTENT, ALICE, [NOBODY, BOB, ALICE])
+    outcomes = [r.outcome for r in result.recipients]
+    assert outcomes == [Outcome.PERMANENT, Outcome.DELIVERED, Outcome.DELIVERED]
+
+
+def test_P04_nothing_of_a_message_is_sent_if_part_of_it_cannot_be(world: World) -> None:
+    odd = smtp.Rcpt(smtp.Mailbox.parse(ALICE), (smtp.Parameter("X", "y\r\nRSET"),))
+    with world.connect("smtp") as client:
+        said = len(world.said("C"))
+        with pytest.raises(LocalProtocolError, match="RSET"):
+            client.send(CONTENT, ALICE, [BOB, odd])
+        assert client.noop().code == 250
+        assert world.said("C")[said:] == [b"NOOP"]
+
+
+def test_pieces_that_cannot_be_sent_end_the_connection(world: World) -> None:
+    client = world.connect("smtp")
+    with pytest.raises(LocalProtocolError):
+        client.send(iter([CONTENT, b"bare\nnewline\r\n"]), ALICE, [BOB])
+    assert client.closed
+    world.close()
+    assert world.contents("bob") == []
+
+
+def test_an_email_message_brings_its_envelope(world: World) -> None:
+    message = EmailMessage()
+    message["From"] = "Alice <alice@localhost>"
+    message["To"] = "Bob <bob@localhost>"
+    message["Bcc"] = "alice@localhost"
+    message["Subject"] = "Grüße"
+    message.set_content("Wie geht es?\n")
+    with world.connect("smtp") as client:
+        result = client.send(message)
+    assert {str(r.forward_path) for r in result.delivered} == {ALICE, BOB}
+    (received,) = world.contents("bob")
+    assert b"alice@localhost" in received
+    assert b"Bcc:" not in received
+    assert message["Bcc"] == "alice@localhost"
+
+
+def test_pieces_are_one_content(world: World) -> None:
+    pieces = [b"Subject: pieces\r", b"\n\r\n.", b"dot\r\n", b"", b"." * 70 + b"\r\n"] * 3
+    whole = b"".join(pieces)
+    with world.connect("smtp") as client:
+        client.send(iter(pieces), ALICE, [BOB], size=len(whole))
+    assert world.contents("bob")[0].endswith(whole)
+
+
+def test_what_cannot_be_sent_is_refused_before_anything_is(world: World) -> None:
+    with world.connect("smtp") as client:
+        said = len(world.said("C"))
+        with pytest.raises(LocalProtocolError, match=r"newline|CR|LF"):
+            client.send(b"bare\nnewline\r\n", ALICE, [BOB])
+        with pytest.raises(ValueError, match="recipient"):
+            client.send(CONTENT, ALICE, [])
+        with pytest.raises(ValueError, match="envelope"):
+            client.send(CONTENT)
+        assert len(world.said("C")) == said
+        client.send(CONTENT, ALICE, [BOB])
+
+
+def test_an_exception_in_the_block_says_nothing_to_the_server(world: World) -> None:
+    with pytest.raises(ZeroDivisionError), world.connect("smtp") as client:
+        raise ZeroDivisionError
+    assert client.closed
+    assert b"QUIT" not in world.said("C")
+    with pytest.raises(ConnectionLost):
+        client.noop()
+
+
+def test_leaving_the_block_says_quit(world: World) -> None:
+    with world.connect("smtp"):
+        pass
+    assert world.said("C")[-1] == b"QUIT"
+
+
+def test_other_commands(world: World) -> None:
+    with world.connect("smtp") as client:
+        assert client.verify("bob").code == 252
+        assert client.expand("staff").code == 502
+        assert client.help().code == 214
+        assert client.reset().code == 250
+        assert client.call(smtp.Noop("hello")).code == 250
+        assert client.capabilities is not None
+        client.quit()
+        assert client.closed
+
+
+def _greet(conversation: Conversation, *extensions: bytes) -> None:
+    conversation.say(b"220 mx.example ready\r\n")
+    assert conversation.line().startswith(b"EHLO ")
+    lines = [b"mx.example", *extensions]
+    for line in lines[:-1]:
+        conversation.say(b"250-" + line + b"\r\n")
+    conversation.say(b"250 " + lines[-1] + b"\r\n")
+
+
+def test_P21_an_end_after_the_final_dot_is_UNKNOWN(facade: Facade) -> None:
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation, b"PIPELINING")
+        for reply in (b"250 ok", b"250 ok", b"550 no", b"354 go"):
+            conversation.line()
+            conversation.say(reply + b"\r\n")
+        while conversation.line() != b".":
+            pass
+
+    with scripted(talk) as (port, _), pytest.raises(DeliveryUnknown) as caught:
+        facade.connect("smtp", port, tls="none").send(CONTENT, ALICE, [BOB, NOBODY])
+    assert isinstance(caught.value, OutcomeUnknown)
+    outcomes = [r.outcome for r in caught.value.result.recipients]
+    assert outcomes == [Outcome.UNKNOWN, Outcome.PERMANENT]
+
+
+def test_P21_an_end_within_lmtp_replies_keeps_those_that_came(facade: Facade) -> None:
+    def talk(conversation: Conversation) -> None:
+        conversation.say(b"220 mx.example ready\r\n")
+        assert conversation.line().startswith(b"LHLO ")
+        conversation.say(b"250-mx.example\r\n250 PIPELINING\r\n")
+        for reply in (b"250 ok", b"250 ok", b"250 ok", b"354 go"):
+            conversation.line()
+            conversation.say(reply + b"\r\n")
+        while conversation.line() != b".":
+            pass
+        conversation.say(b"250 2.0.0 first\r\n250 2.0")
+
+    with scripted(talk) as (port, _), pytest.raises(DeliveryUnknown) as caught:
+        client = facade.connect("smtp", port, tls="none", lmtp=True)
+        client.send(CONTENT, ALICE, [BOB, ALICE])
+    outcomes = [r.outcome for r in caught.value.result.recipients]
+    assert outcomes == [Outcome.DELIVERED, Outcome.UNKNOWN]
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_P21_an_end_before_the_content_delivers_nothing(facade: Facade, after: int) -> None:
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation, b"PIPELINING")
+        for reply in (b"250 ok", b"250 ok", b"354 go")[:after]:
+            conversation.line()
+            conversation.say(reply + b"\r\n")
+
+    expected = DeliveryUnknown if after == 3 else ConnectionLost
+    with scripted(talk) as (port, _), pytest.raises(expected):
+        facade.connect("smtp", port, tls="none").send(CONTENT, ALICE, [BOB])
+
+
+def test_P24_a_server_that_is_silent_runs_into_the_timeout(facade: Facade) -> None:
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation)
+        conversation.line()
+        conversation.rest()
+
+    with scripted(talk) as (port, _):
+        client = facade.connect("smtp", port, tls="none", timeout=0.2)
+        with pytest.raises(DeadlineExceeded):
+            client.noop()
+        assert client.closed
+        client.close()
+
+
+def test_P24_a_server_that_drips_runs_into_the_timeout(facade: Facade) -> None:
+    """One octet at a time renews nothing: the time is that of the whole reply."""
+
+    def talk(conversation: Conversation) -> None:
+        conversation.connection.settimeout(0.02)
+        for _ in range(500):
+            conversation.say(b"2")
+            try:
+                if not conversation.connection.recv(1):
+                    return
+            except TimeoutError:
+                continue
+
+    with scripted(talk) as (port, _), pytest.raises(DeadlineExceeded):
+        facade.connect("smtp", port, tls="none", timeout=0.3)
+
+
+def test_a_greeting_that_refuses(facade: Facade) -> None:
+    def talk(conversation: Conversation) -> None:
+        conversation.say(b"554 no service\r\n")
+        conversation.rest()
+
+    with scripted(talk) as (port, _), pytest.raises(CommandFailed, match="no service"):
+        facade.connect("smtp", port, tls="none")
+
+
+def test_nobody_listens(facade: Facade) -> None:
+    with scripted(lambda conversation: None) as (port, _), pytest.raises(ConnectionLost):
+        facade.connect("smtp", port, tls="none")
+    with pytest.raises(ConnectionLost, match=str(port)):
+        facade.connect("smtp", port, tls="none", connect_timeout=5)
+
+
+def test_P27_a_reply_nobody_asked_for_answers_nothing(facade: Facade) -> None:
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation)
+        conversation.line()
+        conversation.say(b"250 one\r\n250 two\r\n")
+        conversation.rest()
+
+    with scripted(talk) as (port, conversations):
+        client = facade.connect("smtp", port, tls="none")
+        with pytest.raises(RemoteProtocolError):
+            client.noop()
+            client.noop()
+        assert client.closed
+        assert bytes(conversations[0].received).count(b"NOOP") == 1
+
+
+def test_no_credentials_in_clear_unless_named(world: World) -> None:
+    with pytest.raises(SecurityError):
+        world.connect("smtp", allow_insecure_auth=False)
+    assert not any(line.startswith(b"AUTH") for line in world.said("C"))
+
+
+def test_the_names_of_the_results_are_in_the_facade() -> None:
+    assert facade_smtp.DeliveryUnknown is DeliveryUnknown
+    assert facade_smtp.Outcome is Outcome

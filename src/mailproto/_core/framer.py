@@ -94,6 +94,8 @@ class Framer:
 
         ``limit`` counts the CRLF. Raises ``LineTooLong``, whichever way the line was cut.
         """
+        if self._position == len(self._buffer) and not self._pieces:
+            return None
         end = self._buffer.find(b"\r\n", self._scan)
         if end < 0 and self._line_in_pieces:
             self._join()

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPServerLimits
-from mailproto.smtp.address import Mailbox
+from mailproto.smtp.address import POSTMASTER
 from mailproto.smtp.commands import (
     Auth,
     AuthResponse,
@@ -129,10 +129,10 @@ class Session:
                 self.end_transaction()
         elif kind is Rcpt:
             self.recipients += 1
-        elif isinstance(command, Mail):
-            self.transaction = command
         elif kind is EndOfMessage or kind is Rset:
             self.end_transaction()
+        elif isinstance(command, Mail):
+            self.transaction = command
         elif kind in HELLOS:
             self._hello(kind is not Helo, policy)
         elif code == 235 and (kind is Auth or kind is AuthResponse):
@@ -211,15 +211,16 @@ def _needs_authentication(policy: Policy, session: Session, _: Command) -> Reply
 def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
     if command.size is not None and command.size > policy.limits.content:
         return policy.too_large()
-    return _needs_authentication(policy, session, command)
+    return _needs_authentication(policy, session, command) if policy.require_auth else None
 
 
 def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
     if session.recipients >= policy.limits.recipients:
         return Reply(452, "Too many recipients", EnhancedCode(4, 5, 3))
     path = command.forward_path
-    utf8 = session.transaction is not None and session.transaction.smtputf8
-    if isinstance(path, Mailbox) and not (utf8 or path.is_ascii):
+    if path is POSTMASTER or path.is_ascii:
+        return None
+    if session.transaction is None or not session.transaction.smtputf8:
         return Reply(553, "Non-ASCII address without SMTPUTF8", EnhancedCode(5, 6, 7))
     return None
 

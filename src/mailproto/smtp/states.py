@@ -139,12 +139,10 @@ _ON_REFUSAL: Final[Mapping[type[Command], State]] = {
 
 def after(state: State, command: type[Command], code: int) -> State:
     """The state after ``command`` was answered with ``code``."""
-    if code == 421:
-        return State.CLOSED
-    if code >= 400:
-        return _ON_REFUSAL.get(command, state)
-    if command is Rset:
-        return state if state is State.START else State.READY
-    if 300 <= code < 400 and command is not Data:
+    if code < 300 or (command is Data and code < 400):
+        if command is Rset:
+            return state if state is State.START else State.READY
+        return _ON_SUCCESS.get(command, state)
+    if code < 400:
         return State.AUTHENTICATING
-    return _ON_SUCCESS.get(command, state)
+    return State.CLOSED if code == 421 else _ON_REFUSAL.get(command, state)

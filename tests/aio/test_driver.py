@@ -249,10 +249,12 @@ def test_calls_may_be_plain_awaitable_or_blocking():
             return value
 
         def flow() -> Flow[list[object]]:
-            results: list[object] = [(yield from call(int, "1")), (yield from call(late, 2))]
+            one = yield from call(int, "1")
+            two = yield from call(late, 2)
+            results: list[object] = [one, two]
             results.append((yield from call_blocking(threading.current_thread)))
             try:
-                yield from call(late, 0)
+                one = yield from call(late, 0)
             except ValueError as error:
                 results.append(str(error))
             return results

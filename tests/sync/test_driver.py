@@ -202,8 +202,9 @@ def test_awaitable_from_a_call_is_an_error(pair):
     async def late() -> int:
         return 1
 
+    flow = call(late)
     with pytest.raises(TypeError, match="awaitable"):
-        driver.run(call(late))
+        driver.run(flow)
 
 
 def test_wakeup_ends_a_read_and_is_never_lost(pair):

@@ -476,3 +476,62 @@ def test_the_uids_of_a_move_come_in_an_untagged_ok() -> None:
         """,
         use,
     )
+
+
+def test_login_where_no_mechanism_is_offered() -> None:
+    def use(session: Session) -> Flow[None]:
+        yield from session.greeting()
+        yield from session.sign_in("alice", "secret")
+        assert (yield from session.enable("X", "Y")) == imap.Capabilities(["X"])
+        yield from session.select("INBOX")
+        yield from session.check()
+        yield from session.close()
+        assert session.mailbox is None
+        with pytest.raises(LocalProtocolError, match="does not offer IDLE"):
+            yield from session.idle(lambda event: None, Wakeup())
+        with pytest.raises(CommandFailed, match="told nothing"):
+            yield from session.status("x")
+
+    over_script(
+        """
+        S: * OK [CAPABILITY IMAP4rev1] hi
+        C: A1 LOGIN alice secret
+        S: A1 OK [CAPABILITY IMAP4rev1 ENABLE] done
+        C: A2 ENABLE X Y
+        S: * ENABLED X
+        S: A2 OK done
+        C: A3 SELECT INBOX
+        S: A3 OK [READ-WRITE] done
+        C: A4 CHECK
+        S: A4 OK done
+        C: A5 CLOSE
+        S: A5 OK done
+        C: A6 STATUS x (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)
+        S: A6 OK done
+        """,
+        use,
+    )
+
+
+def test_an_append_in_pieces_that_is_refused_before_its_content() -> None:
+    def use(session: Session) -> Flow[None]:
+        yield from session.greeting()
+        with pytest.raises(CommandFailed) as refused:
+            yield from session.append("x", [b"abc"], size=3)
+        assert refused.value.code == "TRYCREATE"
+        yield from session.append("y", [b"a", b"bc"], size=3)
+        assert imap.ExistsData(5) in session.updates
+
+    over_script(
+        """
+        S: * PREAUTH hi
+        C: A1 APPEND x {3}
+        S: A1 NO [TRYCREATE] there is none
+        C: A2 APPEND y {3}
+        S: * 5 EXISTS
+        S: + go
+        C: abc
+        S: A2 OK done
+        """,
+        use,
+    )

@@ -554,3 +554,34 @@ def test_a_challenge_that_is_not_base64_can_be_cancelled() -> None:
     client.send(imap.AuthenticateResponse(None))
     assert client.data_to_send() == b"*\r\n"
     assert events(client, b"A1 BAD cancelled\r\n") == [imap.Completion("A1", imap.BAD, "cancelled")]
+
+
+def test_an_initial_response_needs_the_capability() -> None:
+    client = in_state(imap.State.NOT_AUTHENTICATED)
+    with pytest.raises(LocalProtocolError, match="SASL-IR"):
+        client.send(imap.Authenticate("PLAIN", b"x"))
+
+
+def test_commands_in_progress_are_limited() -> None:
+    client = selected(limits=IMAPClientLimits(pending_commands=2))
+    client.send(imap.Noop())
+    client.send(imap.Noop())
+    with pytest.raises(LocalProtocolError, match="2 commands are in progress"):
+        client.send(imap.Noop())
+
+
+def test_an_empty_challenge_without_a_space_is_a_quirk() -> None:
+    client = in_state(imap.State.NOT_AUTHENTICATED)
+    client.send(imap.Authenticate("SCRAM-SHA-256"))
+    assert events(client, b"+\r\n") == [imap.Challenge(b"")]
+    assert client.quirks == {imap.Quirk.EMPTY_CONTINUATION}
+
+
+@pytest.mark.parametrize("data", [b"* 3 EXISTS\r\n", b"A1 NO not now\r\n"])
+def test_idle_that_is_never_granted(data: bytes) -> None:
+    client = selected()
+    client.send(imap.Idle())
+    events(client, data)
+    assert not client.idling
+    with pytest.raises(LocalProtocolError):
+        client.send(imap.Done())

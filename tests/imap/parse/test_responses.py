@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from imap.framing import frame
 from mailproto import imap
+from mailproto.imap.parse.memo import remember
 from mailproto.imap.parse.responses import parse_response
 from mailproto.imap.quirks import Quirk
 from mailproto.imap.sequence_set import sequence_set
@@ -322,6 +323,12 @@ def test_a_wrong_code_is_kept_and_does_not_cost_the_word_before_it() -> None:
         b"* ESEARCH ALL 0",
         b"* ESEARCH ALL 4294967296:*",
         b"* STATUS x (MESSAGES 99999999999999999999)",
+        b'* ESEARCH (TOG "a") COUNT 1',
+        b"* ESEARCH ALL 1,,2",
+        b"* 1 FETCH (BODY[4294967296] NIL)",
+        b"* 1 FETCH (BODY[]<9999999999999999999> NIL)",
+        b'* LIST (a"b) NIL x',
+        b"* 1 FETCH (X ))",
         b"* 1 FETCH (BODY[MIME] NIL)",
         b"* 1 FETCH (BODY[0] NIL)",
         b"* 1 FETCH (UID 5",
@@ -418,6 +425,32 @@ PART = imap.SinglePart(b"TEXT", b"PLAIN", (), None, None, b"7BIT", 0, 0)
         (Quirk.EMPTY_ID, b"* ID ()", imap.IdData()),
         (
             Quirk.EMPTY_LIST,
+            b'* 1 FETCH (BODY ("TEXT" "PLAIN" () NIL NIL "7BIT" 0 0))',
+            imap.FetchData(1, body=PART),
+        ),
+        (Quirk.EMPTY_LIST, b"* NAMESPACE () NIL NIL", imap.NamespaceData()),
+        (
+            Quirk.TRAILING_SPACE,
+            b"* OK [CAPABILITY IDLE ] x",
+            imap.Condition(imap.OK, "x", imap.CapabilityCode(["IDLE"])),
+        ),
+        (
+            Quirk.ZERO_UIDVALIDITY,
+            b"* STATUS x (UIDVALIDITY 0)",
+            imap.StatusData(b"x", ((imap.StatusItem.UIDVALIDITY, 0),)),
+        ),
+        (
+            Quirk.MISSING_FIELDS,
+            b'* 1 FETCH (BODYSTRUCTURE ("TEXT" "PLAIN" NIL NIL NIL "7BIT" 0 0 NIL "inline"))',
+            imap.FetchData(
+                1,
+                body_structure=imap.SinglePart(
+                    b"TEXT", b"PLAIN", lines=0, disposition=imap.Disposition(b"inline")
+                ),
+            ),
+        ),
+        (
+            Quirk.EMPTY_LIST,
             b"* 1 FETCH (ENVELOPE (NIL NIL () NIL NIL NIL NIL NIL NIL NIL))",
             imap.FetchData(1, envelope=imap.Envelope()),
         ),
@@ -455,3 +488,51 @@ def test_P20_quirks_of_real_servers_are_read_and_reported(
     assert found == value
     assert set(quirks) == {quirk}
     assert parse_response(Frame(line), usual=False)[0] == value
+
+
+def test_the_usual_shapes_are_read_whole() -> None:
+    """What mail is made of: an attachment with a disposition inside of a multipart with one."""
+    found = read(
+        b'* 1 FETCH (BODYSTRUCTURE (("IMAGE" "PNG" NIL NIL NIL "BASE64" 77 NIL '
+        b'("attachment" ("filename" "x.png")) "en" "loc") "MIXED" ("boundary" "b") '
+        b'("inline" ("a" "b")) "de" NIL))'
+    )
+    assert isinstance(found, imap.FetchData)
+    assert found.body_structure == imap.MultiPart(
+        (
+            imap.SinglePart(
+                b"IMAGE",
+                b"PNG",
+                encoding=b"BASE64",
+                octets=77,
+                disposition=imap.Disposition(b"attachment", ((b"filename", b"x.png"),)),
+                language=(b"en",),
+                location=b"loc",
+            ),
+        ),
+        b"MIXED",
+        ((b"boundary", b"b"),),
+        imap.Disposition(b"inline", ((b"a", b"b"),)),
+        (b"de",),
+    )
+
+
+def test_an_absent_item_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        imap.FetchData(1).section()
+    with pytest.raises(KeyError):
+        imap.StatusData(b"x")[imap.StatusItem.UNSEEN]
+
+
+def test_a_wrong_set_in_a_code_does_not_cost_the_completion() -> None:
+    found = read(b"a1 OK [APPENDUID 5 0] done")
+    assert found == imap.Completion("a1", imap.OK, "done", imap.Code("APPENDUID", b"5 0"))
+
+
+def test_P08_memos_are_bounded() -> None:
+    memo: dict[bytes, int] = {}
+    for number in range(10_000):
+        remember(memo, b"%d" % number, number)
+        remember(memo, b"x" * 10_000 + b"%d" % number, number)
+    assert len(memo) <= 256
+    assert all(len(text) <= 512 for text in memo)

@@ -69,14 +69,16 @@ class Framer:
         """Store ``data``; ``b""`` means end of file."""
         if not data:
             self._eof = True
-        elif self._position == len(self._buffer) and not self._pieces:
+        elif not self._pieces and self._position == len(self._buffer):
             self._buffer = data
             self._position = self._scan = 0
         else:
-            if not self._line_in_pieces:
-                last = self._pieces[-1] if self._pieces else self._buffer
+            pieces = self._pieces
+            # Most often there is no LF, and then no line ends here.
+            if not self._line_in_pieces and b"\n" in data:
+                last = pieces[-1] if pieces else self._buffer
                 self._line_in_pieces = b"\r\n" in data or (data[0] == _LF and last[-1] == _CR)
-            self._pieces.append(data)
+            pieces.append(data)
             self._pieces_size += len(data)
             self._loose += 1
             if self._loose == _LOOSE:
@@ -97,20 +99,25 @@ class Framer:
         if self._position == len(self._buffer) and not self._pieces:
             return None
         end = self._buffer.find(b"\r\n", self._scan)
-        if end < 0 and self._line_in_pieces:
-            self._join()
-            end = self._buffer.find(b"\r\n", self._scan)
-        start = self._position
         if end < 0:
-            if len(self) >= limit:
-                raise self._too_long(limit)
-            # A CR at the end may yet become a CRLF.
-            self._scan = max(start, len(self._buffer) - 1)
-            return None
+            if self._line_in_pieces:
+                self._join()
+                end = self._buffer.find(b"\r\n", self._scan)
+            if end < 0:
+                self._no_line(limit)
+                return None
+        start = self._position
         if end + 2 - start > limit:
             raise self._too_long(limit)
         self._position = self._scan = end + 2
         return self._buffer[start:end]
+
+    def _no_line(self, limit: int) -> None:
+        size, start = len(self._buffer), self._position
+        if size - start + self._pieces_size >= limit:
+            raise self._too_long(limit)
+        # A CR at the end may yet become a CRLF.
+        self._scan = size - 1 if size > start else start
 
     def read(self, size: int) -> bytes:
         """At most ``size`` octets, as many as lie together; ``b""`` when none wait."""

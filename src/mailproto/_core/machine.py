@@ -98,7 +98,7 @@ class Machine(ABC, Generic[Event, Item]):
         Nothing is parsed here and nothing is raised. After a failure the octets are dropped.
         """
         if self._failure is None:
-            self._input.feed(bytes(data))
+            self._input.feed(data if type(data) is bytes else bytes(data))
 
     def next_event(self) -> Event | ConnectionClosed | Signal:
         """The next event, ``NEED_DATA`` or ``PAUSED``.

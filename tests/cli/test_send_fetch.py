@@ -1,0 +1,206 @@
+"""``mailproto send`` and ``mailproto fetch`` against our own server, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailproto import sync
+from mailproto.backend import MemoryStore
+from mailproto.backend.directory import Users
+from mailproto.cli.certificate import CertificateFiles
+from mailproto.flows.services import PORTS, Services
+from mailproto.flows.tls import server_context
+
+MESSAGE = (
+    b"From: Sender <sender@far.test>\n"
+    b"To: alice@peer.test, Bob <bob@peer.test>\n"
+    b"Bcc: carol@peer.test,\n"
+    b"\tcarol@peer.test\n"
+    b"Subject: =?utf-8?q?caf=C3=A9=1B=5B2J?=\n"
+    b"Date: Mon, 01 Jun 2026 12:00:00 +0000\n"
+    b"\n"
+    b".a dot\n"
+    b"the end\n"
+)
+WIRE = MESSAGE.replace(b"\n", b"\r\n")
+
+
+class Served:
+    """A server for alice, bob and carol, and the commands that talk to it."""
+
+    def __init__(self, ports: dict[str, int], certificate: CertificateFiles) -> None:
+        self.ports = ports
+        self._common = ["--host=localhost", f"--ca={certificate.cert}"]
+
+    def command(self, name: str, port: str, *options: str) -> list[str]:
+        number = f"--port={self.ports[port]}"
+        return [sys.executable, "-m", "mailproto", name, *self._common, number, *options]
+
+    def run(
+        self, name: str, port: str, *options: str, stdin: bytes = b"", password: str = "secret"
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self.command(name, port, *options),
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "MAILPROTO_PASSWORD": password},
+        )
+
+    def fetch(self, user: str, *options: str, protocol: str = "imap") -> bytes:
+        done = self.run(
+            "fetch", f"{protocol}s", f"--user={user}", f"--protocol={protocol}", *options
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+
+@pytest.fixture
+def served(certificate: CertificateFiles) -> Iterator[Served]:
+    users = Users(dict.fromkeys(("alice", "bob", "carol"), "secret"), ["peer.test"])
+    services = Services(MemoryStore(), users)
+    tls = server_context(certificate.cert, certificate.key)
+    with sync.Server(services.shutdown) as server:
+        ports = {
+            name: server.listen(
+                "127.0.0.1",
+                0,
+                services.sessions(name),
+                tls=tls,
+                implicit_tls=name in ("smtps", "imaps", "pop3s"),
+            )
+            for name in PORTS
+        }
+        yield Served(ports, certificate)
+
+
+def test_envelope_from_the_header_and_no_bcc_on_the_wire(served: Served, tmp_path: Path):
+    file = tmp_path / "message.eml"
+    file.write_bytes(MESSAGE)
+    done = served.run("send", "submission", "--user=alice", str(file))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [line.split(b":")[0] for line in done.stdout.splitlines()] == [
+        b"delivered alice@peer.test",
+        b"delivered bob@peer.test",
+        b"delivered carol@peer.test",
+    ]
+    bcc = WIRE.index(b"Bcc:")
+    wanted = WIRE[:bcc] + WIRE[WIRE.index(b"Subject:") :]
+    for user in ("alice", "bob", "carol"):
+        assert served.fetch(user).endswith(b"\r\n" + wanted)
+
+
+def test_recipients_by_option_leave_the_message_as_it_is(served: Served):
+    options = ("--tls=none", "--from=", "--to=carol@peer.test", "-")
+    done = served.run("send", "smtp", *options, stdin=MESSAGE)
+    assert done.returncode == 0
+    received = served.fetch("carol")
+    assert received.startswith(b"Return-Path: <>\r\n")
+    assert received.endswith(b"\r\n" + WIRE)
+
+
+def test_partial_failure_is_told_for_each_recipient(served: Served):
+    options = ("--tls=none", "--from=a@far.test", "--to=alice@peer.test", "--to=zoe@peer.test")
+    done = served.run("send", "smtp", *options, "-", stdin=MESSAGE)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0].startswith(b"delivered alice@peer.test: 250")
+    assert done.stdout.splitlines()[1].startswith(b"permanent zoe@peer.test: 550")
+
+
+def test_lmtp(served: Served):
+    options = ("--tls=none", "--lmtp", "--from=a@far.test", "--to=bob@peer.test", "-")
+    assert served.run("send", "lmtp", *options, stdin=MESSAGE).returncode == 0
+    assert served.fetch("bob").endswith(WIRE)
+
+
+def test_wrong_password_is_one_line_and_status_1(served: Served):
+    for name, port, rest in (
+        ("send", "submission", ["-"]),
+        ("fetch", "imaps", []),
+        ("fetch", "pop3s", ["--protocol=pop3"]),
+    ):
+        done = served.run(name, port, "--user=alice", *rest, stdin=MESSAGE, password="guess-me")
+        assert done.returncode == 1
+        assert done.stderr.count(b"\n") == 1
+        assert b"refused" in done.stderr
+        assert b"guess-me" not in done.stderr + done.stdout
+
+
+def test_no_tls_to_be_had_sends_no_password(served: Served):
+    done = served.run("fetch", "imap", "--tls=none", "--user=alice")
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_list_fetch_to_a_directory_and_delete(served: Served, tmp_path: Path, protocol: str):
+    assert served.fetch("alice", "--list", protocol=protocol) == b""
+    for _ in range(2):
+        options = ("--tls=none", "--from=a@far.test", "--to=alice@peer.test", "-")
+        assert served.run("send", "smtp", *options, stdin=MESSAGE).returncode == 0
+    lines = served.fetch("alice", "--list", protocol=protocol).decode().splitlines()
+    assert len(lines) == 2
+    number, size, date, sender, subject = lines[0].split("\t")
+    assert (number, sender) == ("1", "Sender <sender@far.test>")
+    assert date == "Mon, 01 Jun 2026 12:00:00 +0000"
+    # What would clear the reader's screen is shown harmless.
+    assert subject == "café [2J"
+    target = tmp_path / "mail"
+    served.fetch("alice", "--message=2", f"--output={target}", "--delete", protocol=protocol)
+    assert [path.name for path in target.iterdir()] == ["2.eml"]
+    assert (target / "2.eml").read_bytes().endswith(WIRE)
+    assert len((target / "2.eml").read_bytes()) == int(size)
+    assert len(served.fetch("alice", "--list", protocol=protocol).splitlines()) == 1
+
+
+def test_usage_of_fetch(served: Served, tmp_path: Path):
+    for options, said in (
+        ((), b"--user"),
+        (("--user=alice", "--delete"), b"--output"),
+        (("--user=alice", "--message=0"), b"'0'"),
+    ):
+        done = served.run("fetch", "imaps", *options)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert done.stderr.count(b"\n") == 1
+    file = tmp_path / "file"
+    file.touch()
+    done = served.run("fetch", "imaps", "--user=alice", f"--output={file}")
+    assert done.returncode == 2
+
+
+def test_progress_is_shown_on_a_terminal_for_long_transfers(served: Served, tmp_path: Path):
+    file = tmp_path / "large.eml"
+    file.write_bytes(MESSAGE + b"0123456789 and so on, and on\n" * 100_000)
+    ours, theirs = pty.openpty()
+    sending = subprocess.Popen(
+        served.command("send", "lmtp", "--tls=none", "--lmtp", str(file)),
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while piece := _read(ours):
+        shown += piece
+    os.close(ours)
+    assert sending.wait(60) == 0
+    assert b"sending [" in shown
+    assert b"100%" in shown
+    large = served.fetch("carol")
+    assert large.endswith(b"and so on, and on\r\n")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        # EIO: the last process with the other end has gone.
+        return b""

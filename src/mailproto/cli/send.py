@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from email.parser import BytesHeaderParser
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from mailproto import sync
 from mailproto.cli.progress import Progress
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _message(file: str) -> Generator[tuple[BinaryIO, int]]:
+def _message(file: str) -> Generator[tuple[IO[bytes], int]]:
     """The message with CRLF at every line's end, and its octets."""
     with contextlib.ExitStack() as stack:
         try:
@@ -96,8 +96,7 @@ def _message(file: str) -> Generator[tuple[BinaryIO, int]]:
             raise UsageError(f"cannot read {file}: {reason(error)}") from error
         size = spool.tell()
         spool.seek(0)
-        # A SpooledTemporaryFile is no subclass of BinaryIO, but has all of it that is used.
-        yield spool, size  # type: ignore[misc]
+        yield spool, size
 
 
 def _envelope(
@@ -125,7 +124,7 @@ def _envelope(
     return sender, recipients, skip
 
 
-def _pieces(content: BinaryIO, skip: list[tuple[int, int]], progress: Progress) -> Iterator[bytes]:
+def _pieces(content: IO[bytes], skip: list[tuple[int, int]], progress: Progress) -> Iterator[bytes]:
     position = 0
     for start, end in (*skip, (None, None)):
         content.seek(position)

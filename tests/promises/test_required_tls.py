@@ -1,4 +1,4 @@
-"""P06: whatever a server says in clear, six lines deep, a client that wants TLS tells it nothing."""
+"""P06: whatever a server says in clear, six lines deep, a client that wants TLS tells nothing."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ __all__ = ["Context", "serve"]
 
 _PIECE: Final = 65536
 _LINES: Final = 2000
+# Answers to pipelined commands that go out together at most.
+_GROUP: Final = 64
 
 _REFUSED: Final = pop3.Err("the user name or the password is wrong", pop3.AUTH)
 _NO_SUCH_MESSAGE: Final = pop3.Err("no such message")
@@ -161,6 +163,7 @@ class _Session:
         self._context = context
         self._locked: Mailbox | None = None
         self._queued = 0
+        self._unsent = 0
 
     def unlock(self) -> Flow[None]:
         """Give the lock back, if there is one."""
@@ -225,10 +228,14 @@ class _Session:
                 return None
             else:
                 assert not isinstance(event, Signal)
+                self._unsent += 1
+                if self._unsent >= _GROUP:
+                    yield from deadline(machine.timeout_hint)
+                    yield from self._flush()
                 return event
 
     def _flush(self) -> Flow[None]:
-        self._queued = 0
+        self._queued = self._unsent = 0
         yield from write(self._machine.data_to_send())
 
     def _piece(self, item: pop3.ServerItem, octets: int) -> Flow[None]:

@@ -72,6 +72,8 @@ _FAREWELL: Final = 5.0
 _HANDSHAKE: Final = 60.0
 # A client that sends content keeps its time by sending so much of it.
 _PROGRESS: Final = 64 * 1024
+# Replies to pipelined commands that go out together at most.
+_GROUP: Final = 64
 
 _AUTHENTICATED: Final = Reply(235, "Authentication successful", EnhancedCode(2, 7, 0))
 _REFUSED: Final = Reply(535, "Authentication failed", EnhancedCode(5, 7, 8))
@@ -228,6 +230,7 @@ class _Session:
         self._refusal: Reply | None = None
         self._exchange: sasl.ServerExchange | None = None
         self._progress = _PROGRESS
+        self._unsent = 0
 
     def run(self) -> Flow[None]:
         machine = self._machine
@@ -246,6 +249,9 @@ class _Session:
                 break
             else:
                 self._progress = _PROGRESS
+                self._unsent += 1
+                if self._unsent >= _GROUP:
+                    yield from self._flush()
                 step = _STEPS.get(type(event))
                 if step is None:
                     machine.accept()
@@ -277,6 +283,7 @@ class _Session:
     # --- input and output
 
     def _flush(self) -> Flow[None]:
+        self._unsent = 0
         if self._progress >= _PROGRESS:
             self._progress = 0
             context = self._context

@@ -196,6 +196,7 @@ class Session:
         try:
             self.machine.accept()
             while self.machine.state is not State.LOGOUT:
+                yield from self.drain()
                 event = yield from self.next_command()
                 if isinstance(event, InvalidCommand):
                     self.machine.accept()

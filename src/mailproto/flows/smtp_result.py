@@ -76,17 +76,21 @@ class SendResult:
         return match[1] if match else None
 
     def check(self) -> None:
-        """Raise CommandFailed unless every recipient's message was taken."""
+        """Raise CommandFailed unless every recipient's message was taken.
+
+        Raises DeliveryUnknown where nothing was refused and a reply is missing.
+        """
         if not self.failed:
             return
-        first = self.failed[0]
-        assert first.reply is not None
-        raise CommandFailed(
-            f"sending to <{first.forward_path}>",
-            str(first.reply),
-            code=str(first.reply.code),
-            temporary=first.reply.temporary,
-        )
+        for recipient in self.failed:
+            if recipient.reply is not None:
+                raise CommandFailed(
+                    f"sending to <{recipient.forward_path}>",
+                    str(recipient.reply),
+                    code=str(recipient.reply.code),
+                    temporary=recipient.reply.temporary,
+                )
+        raise DeliveryUnknown("no reply to the content has come", self)
 
 
 class DeliveryUnknown(OutcomeUnknown):

@@ -17,7 +17,7 @@ PACKAGE = "mailproto"
 SOURCE = Path(__file__).parent.parent / "src" / PACKAGE
 
 PROTOCOLS = frozenset({"smtp", "pop3", "imap"})
-BELOW_FLOWS = frozenset({"errors", "_core", "sasl", "message", *PROTOCOLS})
+BELOW_FLOWS = frozenset({"errors", "_core", "sasl", "message", "proxy", *PROTOCOLS})
 CONVERSATIONS = BELOW_FLOWS | {"backend", "flows"}
 
 # component -> the components it may import (itself always). Not listed: a failure.
@@ -30,6 +30,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "pop3": frozenset({"errors", "_core", "sasl"}),
     "imap": frozenset({"errors", "_core", "sasl"}),
     "message": frozenset({"errors", "_core"}),
+    "proxy": frozenset({"errors", "_core"}),
     "backend": frozenset({"errors", "_core", "message", "sasl"}),
     "flows": BELOW_FLOWS | {"backend"},
     "sync": CONVERSATIONS,

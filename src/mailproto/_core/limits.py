@@ -13,6 +13,7 @@ __all__ = [
     "IMAPServerLimits",
     "POP3ClientLimits",
     "POP3ServerLimits",
+    "ProxyLimits",
     "SMTPClientLimits",
     "SMTPServerLimits",
 ]
@@ -119,3 +120,11 @@ class IMAPClientLimits:
     """Nesting of parentheses."""
     pending_commands: int = 1000
     """Commands sent and not yet completed."""
+
+
+@frozen
+class ProxyLimits:
+    """Limits of ``proxy.Reader``; version 1 is one line of at most 107 octets."""
+
+    block: int = 16 * KIB
+    """Octets of a header of version 2 behind its first sixteen (65,535 can be expressed)."""

@@ -21,7 +21,17 @@ from mailproto.errors import (
     TLSError,
     TransportError,
 )
-from mailproto.flows.effects import Call, Close, Deadline, Effect, Flow, Read, Wakeup, Write
+from mailproto.flows.effects import (
+    Call,
+    Close,
+    Deadline,
+    Effect,
+    Flow,
+    Read,
+    Unread,
+    Wakeup,
+    Write,
+)
 from mailproto.flows.tls import TLSChannel
 
 if TYPE_CHECKING:
@@ -253,6 +263,11 @@ class Driver(asyncio.Protocol):
             return self._call(cast("Call", effect))
         if kind is Close:
             self.abort()
+            return None
+        if kind is Unread:
+            data = cast("Unread", effect).data
+            self._received.insert(0, data)
+            self._received_size += len(data)
             return None
         return self._start_tls()
 

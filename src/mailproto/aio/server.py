@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 from mailproto.aio.driver import Driver
 from mailproto.errors import MailError
-from mailproto.flows.serving import Peer, SessionFactory, under_tls
+from mailproto.flows.serving import Network, Peer, SessionFactory, conversations
 from mailproto.flows.shutdown import Shutdown
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Collection
 
 __all__ = ["Server"]
 
@@ -57,14 +58,18 @@ class Server:
         *,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        proxied_by: Collection[Network] = (),
     ) -> int:
         """Accept connections on ``host`` and ``port`` (0: the system chooses); return the port.
 
-        ``tls`` is for STARTTLS, or from the first octet with ``implicit_tls``. Raises OSError
-        when the address cannot be had.
+        ``tls`` is for STARTTLS, or from the first octet with ``implicit_tls``. Connections from
+        the networks ``proxied_by`` must begin with a PROXY header, before TLS, which then tells
+        the session's ``Peer``; from everywhere else a header is what the protocol makes of it.
+        Raises OSError when the address cannot be had.
         """
+        factory = conversations(factory, implicit_tls=implicit_tls, proxied_by=tuple(proxied_by))
         listener = await asyncio.get_running_loop().create_server(
-            functools.partial(_Connection, self._open, factory, tls, implicit_tls),
+            functools.partial(_Connection, self._open, factory, tls),
             host,
             port,
             backlog=_BACKLOG,
@@ -113,20 +118,17 @@ class _Connection(Driver):
         connections: _OpenConnections,
         factory: SessionFactory,
         tls: ssl.SSLContext | None,
-        implicit_tls: bool,
     ) -> None:
         super().__init__(tls=tls, server_side=True)
         self._connections = connections
         self._factory = factory
-        self._implicit_tls = implicit_tls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._connections.add(self)
         remote: object = transport.get_extra_info("peername")
         local: object = transport.get_extra_info("sockname")
-        session = self._factory(Peer.of(remote, local))
-        done = self.start(under_tls(session) if self._implicit_tls else session)
+        done = self.start(self._factory(Peer.of(remote, local)))
         done.add_done_callback(self._session_ended)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "Flow",
     "Read",
     "StartTLS",
+    "Unread",
     "Wakeup",
     "Write",
     "call",
@@ -30,6 +31,7 @@ __all__ = [
     "deadline",
     "read",
     "start_tls",
+    "unread",
     "write",
 ]
 
@@ -112,7 +114,14 @@ class Close:
     """
 
 
-Effect: TypeAlias = Read | Write | StartTLS | Deadline | Call | Close
+@frozen
+class Unread:
+    """Put back the end of what was read: the next ``Read`` or ``StartTLS`` begins with it."""
+
+    data: bytes
+
+
+Effect: TypeAlias = Read | Write | StartTLS | Deadline | Call | Close | Unread
 Flow: TypeAlias = Generator[Effect, object, T]
 """A conversation with a result of type ``T``."""
 
@@ -141,6 +150,12 @@ def deadline(seconds: float | None) -> Flow[None]:
 def close() -> Flow[None]:
     """Close the connection at once."""
     yield Close()
+
+
+def unread(data: bytes) -> Flow[None]:
+    """Put ``data`` back; nothing happens for ``b""``."""
+    if data:
+        yield Unread(data)
 
 
 @overload

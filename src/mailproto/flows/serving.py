@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias, cast
 
-from mailproto._core.frozen import frozen
-from mailproto.flows.effects import Flow, deadline, start_tls
+from attrs import evolve
 
-__all__ = ["Peer", "SessionFactory", "under_tls"]
+from mailproto import proxy
+from mailproto._core.frozen import frozen
+from mailproto.flows.effects import Flow, deadline, read, start_tls, unread
+
+__all__ = ["Network", "Peer", "SessionFactory", "conversations"]
 
 _HANDSHAKE: Final = 60.0
+# A proxy sends its header at once; three seconds allow for one segment that is lost.
+_PROXY_HEADER: Final = 10.0
+
+Network: TypeAlias = IPv4Network | IPv6Network
+"""What ``ipaddress.ip_network`` gives."""
 
 
 @frozen
 class Peer:
-    """The two ends of an accepted connection, as the socket tells them."""
+    """The two ends of an accepted connection, as the socket or a trusted proxy tells them."""
 
     address: str
     """Host of the client (``127.0.0.1``), or the path of a Unix socket."""
@@ -25,11 +34,27 @@ class Peer:
     """Host that was connected to."""
     local_port: int
     """Port that was connected to."""
+    proxied: proxy.Header | None = None
+    """What the proxy has said, where there is one; it may tell of TLS between client and proxy."""
 
     @classmethod
     def of(cls, remote: object, local: object) -> Peer:
         """From the names that ``getpeername`` and ``getsockname`` give."""
         return cls(*_host_and_port(remote), *_host_and_port(local))
+
+    def within(self, networks: Collection[Network]) -> bool:
+        """Whether the client's address is in one of ``networks``."""
+        try:
+            address = ip_address(self.address)
+        except ValueError:
+            return False
+        return any(address in network for network in networks)
+
+    def behind(self, header: proxy.Header) -> Peer:
+        """The ends that ``header`` names; without any they stay, and are those of the proxy."""
+        if header.source is None or header.destination is None:
+            return evolve(self, proxied=header)
+        return Peer(*_end(header.source), *_end(header.destination), header)
 
 
 def _host_and_port(name: object) -> tuple[str, int]:
@@ -39,12 +64,48 @@ def _host_and_port(name: object) -> tuple[str, int]:
     return str(name or ""), 0
 
 
+def _end(address: proxy.Address) -> tuple[str, int]:
+    if isinstance(address, proxy.UnixAddress):
+        return address.path.decode("utf-8", "backslashreplace"), 0
+    ip = address.ip
+    # A client of IPv4 is one, whatever socket the proxy has met it on.
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return str(mapped or ip), address.port
+
+
 SessionFactory: TypeAlias = Callable[[Peer], Flow[None]]
 """Makes the conversation for one accepted connection: a new machine and the flow that serves it."""
 
 
-def under_tls(session: Flow[None]) -> Flow[None]:
-    """Do the TLS handshake first, within a minute: implicit TLS (RFC 8314 section 3)."""
-    yield from deadline(_HANDSHAKE)
-    yield from start_tls()
-    yield from session
+def conversations(
+    factory: SessionFactory,
+    *,
+    implicit_tls: bool = False,
+    proxied_by: Collection[Network] = (),
+) -> SessionFactory:
+    """``factory``, and before its sessions what a connection begins with.
+
+    That is the PROXY header, which a client in ``proxied_by`` must send and which is never read
+    from any other, and then the TLS handshake (RFC 8314 section 3).
+    """
+
+    def conversation(peer: Peer) -> Flow[None]:
+        if peer.within(proxied_by):
+            peer = yield from _introduced(peer)
+        if implicit_tls:
+            yield from deadline(_HANDSHAKE)
+            yield from start_tls()
+        yield from factory(peer)
+
+    return conversation
+
+
+def _introduced(peer: Peer) -> Flow[Peer]:
+    """Read the PROXY header and leave what is behind it; the client that it speaks of."""
+    yield from deadline(_PROXY_HEADER)
+    reader = proxy.Reader()
+    while not isinstance(header := reader.next_event(), proxy.Header):
+        reader.receive_data((yield from read()) or b"")
+    yield from unread(reader.trailing_data)
+    yield from deadline(None)
+    return peer.behind(header)

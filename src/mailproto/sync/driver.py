@@ -29,6 +29,7 @@ from mailproto.flows.effects import (
     Flow,
     Read,
     StartTLS,
+    Unread,
     Wakeup,
     Write,
 )
@@ -97,6 +98,7 @@ class Driver:
         self._deadline: float | None = None
         self._channel: TLSChannel | None = None
         self._alarm: _Alarm | None = None
+        self._unread = b""
         self._closed = False
 
     @property
@@ -204,6 +206,9 @@ class Driver:
         if isinstance(effect, Close):
             self.abort()
             return None
+        if isinstance(effect, Unread):
+            self._unread = effect.data + self._unread
+            return None
         assert isinstance(effect, StartTLS)
         self._start_tls()
         return None
@@ -261,6 +266,9 @@ class Driver:
         if wakeup is not None and wakeup.is_set:
             self._consume_wakeup(wakeup)
             return None
+        if self._unread:
+            put_back, self._unread = self._unread, b""
+            return put_back
         channel = self._channel
         while True:
             if channel is not None and (plain := channel.read()) is not None:
@@ -297,6 +305,9 @@ class Driver:
         channel = TLSChannel(
             self._context, server_side=self._server_side, server_hostname=self._server_hostname
         )
+        if self._unread:
+            channel.feed(self._unread)
+            self._unread = b""
         while not self._handshake(channel):
             channel.feed(self._receive() or b"")
         self._channel = channel

@@ -10,13 +10,13 @@ import time
 from typing import TYPE_CHECKING, Final, ParamSpec, Self
 
 from mailproto.errors import MailError
-from mailproto.flows.serving import Peer, SessionFactory, under_tls
+from mailproto.flows.serving import Network, Peer, SessionFactory, conversations
 from mailproto.flows.shutdown import Shutdown
 from mailproto.sync.driver import Driver
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 __all__ = ["Server"]
 
@@ -64,16 +64,20 @@ class Server:
         *,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        proxied_by: Collection[Network] = (),
     ) -> int:
         """Accept connections on ``host`` and ``port`` (0: the system chooses); return the port.
 
-        ``tls`` is for STARTTLS, or from the first octet with ``implicit_tls``. Raises OSError
-        when the address cannot be had.
+        ``tls`` is for STARTTLS, or from the first octet with ``implicit_tls``. Connections from
+        the networks ``proxied_by`` must begin with a PROXY header, before TLS, which then tells
+        the session's ``Peer``; from everywhere else a header is what the protocol makes of it.
+        Raises OSError when the address cannot be had.
         """
+        factory = conversations(factory, implicit_tls=implicit_tls, proxied_by=tuple(proxied_by))
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._listeners.append(listener)
-        self._run(self._accept, listener, factory, tls, implicit_tls)
+        self._run(self._accept, listener, factory, tls)
         return int(listener.getsockname()[1])
 
     def close(self, grace: float = 5.0) -> None:
@@ -109,7 +113,6 @@ class Server:
         listener: socket.socket,
         factory: SessionFactory,
         tls: ssl.SSLContext | None,
-        implicit_tls: bool,
     ) -> None:
         while True:
             try:
@@ -120,21 +123,19 @@ class Server:
                 # Out of descriptors, or the peer was gone already: others may yet come.
                 time.sleep(0.05)
                 continue
-            self._run(self._session, connection, factory, tls, implicit_tls)
+            self._run(self._session, connection, factory, tls)
 
     def _session(
         self,
         connection: socket.socket,
         factory: SessionFactory,
         tls: ssl.SSLContext | None,
-        implicit_tls: bool,
     ) -> None:
         driver = Driver(connection, tls=tls, server_side=True)
         with self._lock:
             self._drivers.add(driver)
         try:
-            session = factory(Peer.of(connection.getpeername(), connection.getsockname()))
-            driver.run(under_tls(session) if implicit_tls else session)
+            driver.run(factory(Peer.of(connection.getpeername(), connection.getsockname())))
         except (MailError, OSError):
             # Peers that vanish or fail the handshake are daily life.
             pass

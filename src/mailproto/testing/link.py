@@ -16,7 +16,17 @@ from typing_extensions import TypeVar
 
 from mailproto._core.machine import PAUSED, ConnectionClosed, Signal
 from mailproto.errors import DeadlineExceeded, TLSError
-from mailproto.flows.effects import Call, Close, Deadline, Effect, Flow, Read, StartTLS, Write
+from mailproto.flows.effects import (
+    Call,
+    Close,
+    Deadline,
+    Effect,
+    Flow,
+    Read,
+    StartTLS,
+    Unread,
+    Write,
+)
 from mailproto.testing.chop import Endpoint
 
 __all__ = ["Link", "converse"]
@@ -218,6 +228,9 @@ def _step(end: _End[T], peer: _End[U], sizes: Iterator[int | None]) -> bool:
             end.resume()
         case Deadline(seconds):
             end.seconds = seconds
+            end.resume()
+        case Unread(data):
+            end.inbox.appendleft(data)
             end.resume()
         case Call(function):
             _call(end, function)

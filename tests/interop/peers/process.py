@@ -144,6 +144,10 @@ class Daemon:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def wait_for_port(self, port: int) -> None:
+        """Wait until the port takes connections."""
+        self.wait_for_greeting(port, b"")
+
     def wait_for_greeting(self, port: int, greeting: bytes, more_logs: Sequence[Path] = ()) -> None:
         """Wait until the port answers with a line that starts as it should."""
 

@@ -177,3 +177,23 @@ def test_open_line_sees_every_line_over_the_limit(sizes: list[int], cuts: list[i
         assert size == (sizes[-1] if sizes else 0) or data.endswith(b"\r\n")
     else:
         assert max(sizes) > limit
+
+
+def test_nothing_is_read_where_nothing_waits() -> None:
+    unstuffer, source = Unstuffer(), Framer()
+    assert unstuffer.read(source) == (b"", False)
+    source.feed(b"x\r")
+    assert unstuffer.read(source) == (b"x", False)
+    assert unstuffer.read(source) == (b"", False)
+    source.feed(b"\n.\r\nNOOP\r\n")
+    assert unstuffer.read(source) == (b"\r\n", True)
+    assert source.line(100) == b"NOOP"
+
+
+def test_a_stuffer_knows_of_an_open_CR() -> None:
+    stuffer = Stuffer()
+    assert not stuffer.after_cr
+    stuffer.feed(b"x\r")
+    assert stuffer.after_cr
+    stuffer.feed(b"\n")
+    assert not stuffer.after_cr

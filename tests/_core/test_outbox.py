@@ -41,3 +41,17 @@ def test_order_is_kept_whatever_happens_between(steps):
     taken += box.take()
     assert taken == written
     assert not box
+
+
+def test_what_waits_can_be_forgotten():
+    box = Outbox()
+    box.write(b"A1 APPEND INBOX {5}\r\n")
+    box.hold()
+    box.write(b"hello\r\n")
+    box.abandon()
+    assert (box.take(), box.holding) == (b"A1 APPEND INBOX {5}\r\n", 0)
+    box.write(b"A2 NOOP\r\n")
+    box.hold()
+    box.write(b"never")
+    box.clear()
+    assert (box.take(), box.holding) == (b"", 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -276,9 +276,15 @@ class Session:
         yield from self._do(imap.Login(user, password))
 
     def authenticate(
-        self, credentials: sasl.Credentials, *, allow_insecure_auth: bool = False
+        self,
+        credentials: sasl.Credentials,
+        *,
+        mechanisms: Sequence[sasl.Mechanism] = sasl.MECHANISMS,
+        floor: sasl.Strength = sasl.Strength.ANONYMOUS,
+        channel_binding: sasl.ChannelBinding | None = None,
+        allow_insecure_auth: bool = False,
     ) -> Flow[None]:
-        """AUTHENTICATE with the strongest mechanism both sides know.
+        """AUTHENTICATE with the strongest mechanism both sides know, as ``sasl.choose`` has it.
 
         Raises SecurityError if none is acceptable or the server fails to prove itself,
         AuthenticationFailed if the server refuses.
@@ -288,6 +294,9 @@ class Session:
             offered.mechanisms,
             credentials,
             tls=self.machine.tls,
+            mechanisms=mechanisms,
+            floor=floor,
+            channel_binding=channel_binding,
             allow_insecure_auth=allow_insecure_auth,
         )
         yield from self._authenticate(exchange)

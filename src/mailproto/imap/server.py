@@ -15,6 +15,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from mailproto._core.foreign import opens_another_protocol
 from mailproto._core.framer import LineTooLong
 from mailproto._core.limits import IMAPServerLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -348,6 +349,8 @@ class Server(Machine[ServerEvent, Response]):
         return event
 
     def _invalid(self, of: Head, text: bytes, refusal: Refusal) -> InvalidCommand:
+        if opens_another_protocol(text):
+            raise RemoteProtocolError(f"this is not IMAP: {text[:64]!r}")
         event = InvalidCommand(
             of.tag, command_text(text), refusal.problem, refusal.state, refusal.code
         )

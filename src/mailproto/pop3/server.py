@@ -7,6 +7,7 @@ whole answer, so that pipelined commands are carried out in turn (RFC 2449 secti
 from __future__ import annotations
 
 from mailproto._core.dot import Stuffer
+from mailproto._core.foreign import opens_another_protocol
 from mailproto._core.framer import LineTooLong
 from mailproto._core.limits import POP3ServerLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -230,6 +231,10 @@ class Server(Machine[ServerEvent, ServerItem]):
             return Invalid(line, Err(response)) if isinstance(response, str) else response
         command = parse_command(line)
         if isinstance(command, str):
+            if opens_another_protocol(line):
+                raise RemoteProtocolError(
+                    f"this is not POP3: {line[:64]!r}", hint=Err("this is a POP3 server")
+                )
             return Invalid(line, Err(command))
         refusal = self._refusal(command)
         return command if refusal is None else Invalid(line, Err(refusal))

@@ -13,6 +13,7 @@ from typing import Final
 from attrs import evolve
 
 from mailproto._core.dot import BareNewlines
+from mailproto._core.foreign import opens_another_protocol
 from mailproto._core.limits import SMTPServerLimits
 from mailproto._core.machine import (
     NEED_DATA,
@@ -261,7 +262,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         try:
             command = parse_command(line, session.mail_parameters, session.rcpt_parameters)
         except Malformed as error:
+            _refuse_another_protocol(line)
             return Invalid(_without_secret(line), error.problem, error.reply)
+        if type(command) is OtherCommand:
+            _refuse_another_protocol(line)
         refused = refusal(policy, session, command)
         if refused is not None:
             return Invalid(_without_secret(line), refused.text, refused, command)
@@ -430,6 +434,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
 _LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
 _HIDDEN: Final = b"<hidden>"
+def _refuse_another_protocol(line: bytes) -> None:
+    if opens_another_protocol(line):
+        raise RemoteProtocolError(f"this is not SMTP: {line[:64]!r}")
+
+
 _WAITING_FOR: Final[Mapping[State, str]] = {
     State.GREETING: "the greeting",
     State.CONTENT: "the content",

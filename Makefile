@@ -5,6 +5,7 @@
 #   make check        lint, format, types, layering, generated documents
 #   make docs         writes the generated documents again
 #   make bench-quick  the benchmarks beside their peers, in an environment of their own
+#   make fuzz         every fuzz target with atheris, FUZZ_SECONDS (60) each (FUZZ_TARGETS="smtp.server" narrows it)
 #   make clean        removes environments, caches and results
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types layering docs docs-check bench-quick clean
+.PHONY: demo test check lint types layering docs docs-check bench-quick fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -47,8 +48,11 @@ docs-check: $(VENV)/dev.stamp
 bench-quick: benchmarks/.venv/bench.stamp
 	benchmarks/.venv/bin/python benchmarks/run.py --quick
 
+fuzz: fuzz/.venv/fuzz.stamp
+	fuzz/.venv/bin/python scripts/run_fuzz.py $(FUZZ_TARGETS)
+
 clean:
-	rm -rf $(VENV) benchmarks/.venv benchmarks/results build dist
+	rm -rf $(VENV) benchmarks/.venv benchmarks/results fuzz build dist
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -74,4 +78,11 @@ $(VENV)/dev.stamp: pyproject.toml
 benchmarks/.venv/bench.stamp: pyproject.toml benchmarks/requirements.txt
 	$(call new_venv,benchmarks/.venv)
 	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+fuzz/.venv/fuzz.stamp: pyproject.toml
+	@mkdir -p fuzz
+	$(call new_venv,fuzz/.venv)
+	@fuzz/.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@fuzz/.venv/bin/python -m pip install --quiet --disable-pip-version-check --group fuzz --editable .
 	@touch $@

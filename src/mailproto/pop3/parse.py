@@ -82,6 +82,9 @@ RESP_CODE: Final = re.compile(rb"\[([!-.0-\\^-~]+(?:/[!-.0-\\^-~]+)*)\] ?")
 SCAN_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ (?:0|[1-9][0-9]{0,17}+)\r\n)*+")
 UNIQUE_ID_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ [!-~]{1,70}+\r\n)*+")
 
+# What no argument holds (RFC 1939 section 3; RFC 6856 section 2.2 by way of SASLprep)
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
 _TWO_FIELDS: Final = re.compile(rb"([ \t]*)([^ \t]+)([ \t]+)([^ \t].*)", re.DOTALL)
 
 
@@ -141,7 +144,7 @@ def _string(make: Callable[[str], Command], what: str) -> Callable[[bytes | None
             text = argument.decode()
         except UnicodeDecodeError:
             return f"the {what} is not UTF-8"
-        return f"the {what} has a NUL" if "\0" in text else make(text)
+        return f"the {what} has a control character" if CONTROL.search(text) else make(text)
 
     return parse
 

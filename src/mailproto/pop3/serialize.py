@@ -37,6 +37,7 @@ from mailproto.pop3.commands import (
     Utf8,
 )
 from mailproto.pop3.parse import (
+    CONTROL,
     DIGEST,
     LANGUAGE_TAG,
     MECHANISM,
@@ -76,7 +77,6 @@ COMMAND_LINE: Final = 255
 _RESPONSE_LINE: Final = 512
 """Octets of the longest status line with its CRLF (RFC 1939 section 3)."""
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f]*")
 
 _BARE: Final[Mapping[type[ClientItem], bytes]] = {
@@ -301,7 +301,7 @@ def _argument(text: str, what: str, *, secret: bool = False) -> bytes:
     if not text:
         raise LocalProtocolError(f"an empty {what}")
     shown = "" if secret else f": {text!r}"
-    if _CONTROL.search(text) is not None:
+    if CONTROL.search(text) is not None:
         raise LocalProtocolError(f"control characters in the {what}{shown}")
     try:
         return text.encode()

@@ -30,7 +30,8 @@ _NSTRING: Final = rb'(?:"([^"\\\r\n\x00]*+)"|NIL)'
 _PLAIN: Final = rb'(?:"[^"\\\r\n\x00]*+"|NIL)'
 _ADDRESS: Final = rb"\(" + rb" ".join([_NSTRING] * 4) + rb"\)"
 _ADDRESSES: Final = rb"(NIL|\((?:\(" + rb" ".join([_PLAIN] * 4) + rb"\))++\))"
-_PARAMETERS: Final = rb'(?:\(("[^"\\\r\n\x00]*+"(?: "[^"\\\r\n\x00]*+")*+)\)|NIL)'
+_PAIR: Final = rb'"[^"\\\r\n\x00]*+" "[^"\\\r\n\x00]*+"'
+_PARAMETERS: Final = rb"(?:\((" + _PAIR + rb"(?: " + _PAIR + rb")*+)\)|NIL)"
 
 # envelope
 _ENVELOPE: Final = re.compile(

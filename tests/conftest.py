@@ -1,6 +1,7 @@
 """Settings for the whole suite: the Hypothesis profiles and a certificate.
 
-`HYPOTHESIS_PROFILE` names the profile: `dev` (default), `ci` (derandomised, for CI) or `nightly`.
+`HYPOTHESIS_PROFILE` names the profile: `dev` (default), `smoke` (few examples), `ci` (the
+same examples every time) or `nightly` (many).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mailproto.cli.certificate import CertificateFiles
 
 settings.register_profile("dev", max_examples=60, deadline=None)
+settings.register_profile("smoke", max_examples=10, deadline=None, derandomize=True)
 settings.register_profile(
     "ci",
     max_examples=150,

@@ -30,7 +30,7 @@ from typing import Final, Generic
 from typing_extensions import TypeVar
 
 from mailproto.testing.fuzz import imap, message, pop3, sasl, smtp
-from mailproto.testing.fuzz.case import Case, Turn
+from mailproto.testing.fuzz.case import Case, Turn, without_flood
 from mailproto.testing.fuzz.conversation import (
     Conversation,
     Player,
@@ -50,6 +50,7 @@ __all__ = [
     "check",
     "check_flood",
     "check_handler",
+    "without_flood",
 ]
 
 M = TypeVar("M", bound=Speaker)

@@ -23,7 +23,7 @@ from mailproto.flows.effects import Call, Deadline, Flow, Read, StartTLS, Wakeup
 from mailproto.flows.services import Services
 from mailproto.flows.serving import Peer
 
-MODULES = ["smtp", "imap", "pop3", "connecting"]
+MODULES = ["smtp", "imap", "pop3", "connecting", "relaying", "resolving"]
 PROTOCOLS = ["smtp", "imap", "pop3"]
 FACADES = ["sync", "aio"]
 

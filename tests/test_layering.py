@@ -58,6 +58,8 @@ PURE_EXCEPTIONS = {
 RUNTIME_DEPENDENCIES: Mapping[str, frozenset[str]] = {
     # component -> third-party modules; everything may use attrs and typing_extensions
     "cli": frozenset({"cryptography"}),
+    "sync": frozenset({"dns"}),
+    "aio": frozenset({"dns"}),
     "testing": frozenset({"hypothesis", "pytest"}),
 }
 EVERYWHERE = frozenset({"attr", "attrs", "typing_extensions"})

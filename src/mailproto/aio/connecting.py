@@ -20,14 +20,22 @@ T = TypeVar("T")
 
 
 async def dial(
-    host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float | None
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None,
+    timeout: float | None,
+    server_hostname: str | None = None,
 ) -> Driver:
-    """Connect to ``host`` within ``timeout`` seconds; raises ConnectionLost, saying where to."""
+    """Connect to ``host`` within ``timeout`` seconds; raises ConnectionLost, saying where to.
+
+    ``server_hostname`` is what the certificate must name, by default ``host``.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
             _, driver = await loop.create_connection(
-                lambda: Driver(tls=tls, server_hostname=host), host, port
+                lambda: Driver(tls=tls, server_hostname=server_hostname or host), host, port
             )
     except TimeoutError as error:
         raise ConnectionLost(f"cannot connect to {host} port {port}: timed out") from error
@@ -54,6 +62,11 @@ class Client:
         if error is None and not self._driver.closed:
             await self._say_goodbye()
         await self.close()
+
+    @property
+    def local_address(self) -> str:
+        """The host part of our end's address; empty for a socket without one."""
+        return self._driver.local_address
 
     @property
     def closed(self) -> bool:

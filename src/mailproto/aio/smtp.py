@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mailproto.aio import connecting
+from mailproto.aio.relaying import Relay
 from mailproto.flows.opening import SMTP_PORTS, Login, TLSMode, address_literal, open_smtp
 from mailproto.flows.smtp_client import Content, Session
+from mailproto.flows.smtp_relay_result import Attempt, RelayResult
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
 from mailproto.flows.tls import client_context
 from mailproto.smtp import Capabilities, Command, ForwardPath, Parameter, Rcpt, Reply, ReversePath
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
 
     from mailproto._core.machine import Trace
 
-__all__ = ["Client", "DeliveryUnknown", "Outcome", "RecipientResult", "SendResult", "connect"]
+__all__ = [
+    "Attempt",
+    "Client",
+    "DeliveryUnknown",
+    "Outcome",
+    "RecipientResult",
+    "Relay",
+    "RelayResult",
+    "SendResult",
+    "connect",
+]
 
 
 async def connect(
@@ -77,7 +89,7 @@ class Client(connecting.Client):
 
     ::
 
-        async with aio.smtp.connect("mail.example.com", login=("alice", "secret")) as client:
+        async with await aio.smtp.connect("mail.example.com", login=login) as client:
             result = await client.send(message)
     """
 

@@ -22,6 +22,7 @@ __all__ = [
     "Login",
     "TLSMode",
     "address_literal",
+    "credentials_of",
     "open_imap",
     "open_pop3",
     "open_smtp",
@@ -46,7 +47,8 @@ def _implicit_tls(tls: TLSMode) -> Flow[None]:
         yield from start_tls()
 
 
-def _credentials(login: tuple[str, str] | Credentials) -> Credentials:
+def credentials_of(login: tuple[str, str] | Credentials) -> Credentials:
+    """Credentials of SASL for what ``Login`` allows."""
     return PasswordCredentials(*login) if isinstance(login, tuple) else login
 
 
@@ -58,7 +60,7 @@ def open_smtp(session: smtp_client.Session, tls: TLSMode, login: Login) -> Flow[
     yield from _implicit_tls(tls)
     yield from session.begin(starttls=tls == "starttls")
     if login is not None:
-        yield from session.authenticate(_credentials(login))
+        yield from session.authenticate(credentials_of(login))
 
 
 def open_imap(

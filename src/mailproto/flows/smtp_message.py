@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from email.generator import BytesGenerator
 from email.message import Message
 from email.policy import EmailPolicy
@@ -11,11 +12,43 @@ from io import BytesIO
 from typing import Final
 
 from mailproto.errors import LocalProtocolError
-from mailproto.smtp import Mailbox
+from mailproto.smtp import ForwardPath, Mailbox, Rcpt, ReversePath, SpecialPath
 
-__all__ = ["flatten", "recipients_of", "sender_of"]
+__all__ = ["envelope_of", "flatten", "recipients_of", "sender_of"]
 
 _RECIPIENT_FIELDS: Final = ("To", "Cc", "Bcc")
+
+
+def envelope_of(
+    content: bytes | Iterable[bytes] | Message,
+    reverse_path: ReversePath | str | None,
+    forward_paths: Iterable[ForwardPath | Rcpt | str] | None,
+) -> tuple[ReversePath, list[Rcpt]]:
+    """The paths as given, and those of the header of a ``Message`` where they are not.
+
+    Raises ValueError where there are none, AddressError for text that is no address.
+    """
+    message = content if isinstance(content, Message) else None
+    if reverse_path is None:
+        if message is None:
+            raise ValueError("octets have no envelope: give the reverse-path")
+        reverse_path = sender_of(message)
+    elif isinstance(reverse_path, str):
+        reverse_path = Mailbox.parse(reverse_path) if reverse_path else SpecialPath.NULL
+    if forward_paths is None:
+        if message is None:
+            raise ValueError("octets have no envelope: give the forward-paths")
+        forward_paths = recipients_of(message)
+    recipients = [_recipient(path) for path in forward_paths]
+    if not recipients:
+        raise ValueError("a message needs at least one recipient")
+    return reverse_path, recipients
+
+
+def _recipient(path: ForwardPath | Rcpt | str) -> Rcpt:
+    if isinstance(path, Rcpt):
+        return path
+    return Rcpt(Mailbox.parse(path) if isinstance(path, str) else path)
 
 
 def sender_of(message: Message) -> Mailbox:

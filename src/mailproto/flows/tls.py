@@ -12,7 +12,7 @@ from typing import Final
 
 from mailproto.errors import TLSError
 
-__all__ = ["TLSChannel", "client_context", "server_context"]
+__all__ = ["TLSChannel", "client_context", "server_context", "unverified_client_context"]
 
 _PIECE: Final = 256 * 1024
 
@@ -20,6 +20,17 @@ _PIECE: Final = 256 * 1024
 def client_context(cafile: str | None = None) -> ssl.SSLContext:
     """A context that verifies the server's name and certificate, by ``cafile`` where given."""
     return ssl.create_default_context(cafile=cafile)
+
+
+def unverified_client_context() -> ssl.SSLContext:
+    """A context that accepts any certificate: it keeps listeners out, but not impostors.
+
+    For opportunistic TLS between mail servers alone, whose alternative is no TLS (RFC 7435).
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def server_context(certificate: str, key: str) -> ssl.SSLContext:

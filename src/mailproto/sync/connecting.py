@@ -19,13 +19,23 @@ __all__ = ["Client", "Driver", "dial"]
 T = TypeVar("T")
 
 
-def dial(host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float | None) -> Driver:
-    """Connect to ``host`` within ``timeout`` seconds; raises ConnectionLost, saying where to."""
+def dial(
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None,
+    timeout: float | None,
+    server_hostname: str | None = None,
+) -> Driver:
+    """Connect to ``host`` within ``timeout`` seconds; raises ConnectionLost, saying where to.
+
+    ``server_hostname`` is what the certificate must name, by default ``host``.
+    """
     try:
         sock = socket.create_connection((host, port), timeout)
     except OSError as error:
         raise ConnectionLost(f"cannot connect to {host} port {port}: {error}") from error
-    return Driver(sock, tls=tls, server_hostname=host)
+    return Driver(sock, tls=tls, server_hostname=server_hostname or host)
 
 
 class Client:
@@ -46,6 +56,11 @@ class Client:
         if error is None and not self._driver.closed:
             self._say_goodbye()
         self._driver.close()
+
+    @property
+    def local_address(self) -> str:
+        """The host part of our end's address; empty for a socket without one."""
+        return self._driver.local_address
 
     @property
     def closed(self) -> bool:

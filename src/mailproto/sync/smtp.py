@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING
 
 from mailproto.flows.opening import SMTP_PORTS, Login, TLSMode, address_literal, open_smtp
 from mailproto.flows.smtp_client import Content, Session
+from mailproto.flows.smtp_relay_result import Attempt, RelayResult
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
 from mailproto.flows.tls import client_context
 from mailproto.smtp import Capabilities, Command, ForwardPath, Parameter, Rcpt, Reply, ReversePath
 from mailproto.smtp import Client as Machine
 from mailproto.sync import connecting
+from mailproto.sync.relaying import Relay
 
 if TYPE_CHECKING:
     import ssl
 
     from mailproto._core.machine import Trace
 
-__all__ = ["Client", "DeliveryUnknown", "Outcome", "RecipientResult", "SendResult", "connect"]
+__all__ = [
+    "Attempt",
+    "Client",
+    "DeliveryUnknown",
+    "Outcome",
+    "RecipientResult",
+    "Relay",
+    "RelayResult",
+    "SendResult",
+    "connect",
+]
 
 
 def connect(

@@ -1,0 +1,133 @@
+"""An asyncio relay: ``flows.smtp_relay`` on transports, named as in ``mailproto.sync.relaying``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from mailproto.aio import connecting
+from mailproto.flows.effects import Call, Flow
+from mailproto.flows.smtp_client import Content
+from mailproto.flows.smtp_relay import deliver
+from mailproto.flows.smtp_relay_result import RelayResult
+from mailproto.flows.smtp_relay_settings import RelaySettings
+from mailproto.smtp import ForwardPath, Parameter, Rcpt, ReversePath
+
+if TYPE_CHECKING:
+    import ssl
+
+    from mailproto.flows.smtp_relay_route import MXRecords
+
+__all__ = ["Relay"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Relay(RelaySettings):
+    """Delivers messages to the servers of their recipients, or to a smart host.
+
+    ::
+
+        relay = aio.smtp.Relay(domain="mail.example.com", tls="opportunistic")
+        result = await relay.send(content, "alice@example.com", ["bob@example.org"])
+        advice = advise([result], age=0.0)
+
+    It keeps no connection and no queue; any number of tasks may use it at a time.
+    """
+
+    async def send(
+        self,
+        content: Content,
+        reverse_path: ReversePath | str | None = None,
+        forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
+        *,
+        size: int | None = None,
+        parameters: tuple[Parameter, ...] = (),
+    ) -> RelayResult:
+        """Try to deliver a message to every recipient, now.
+
+        The arguments are those of ``Client.send``; content in pieces must be iterable more than
+        once. What became of each recipient is in the result, with an account of every attempt,
+        and no failure of a server or of the network is raised.
+
+        Raises LocalProtocolError for what no server could be sent, SecurityError for a message
+        with REQUIRETLS that these settings cannot protect.
+        """
+        flow = deliver(
+            self,
+            _Network(),
+            content,
+            reverse_path,
+            forward_paths,
+            size=size,
+            parameters=parameters,
+        )
+        return await _run(flow)
+
+
+class _Network:
+    """The ``Transport`` of an asyncio relay."""
+
+    def clock(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def resolve_mx(self, domain: str) -> MXRecords:
+        from mailproto.aio.resolving import resolve_mx
+
+        return await resolve_mx(domain)
+
+    async def resolve_addresses(self, host: str) -> Sequence[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            # No name of the DNS: a label of more than 63 octets, for one.
+            return ()
+        except socket.gaierror as error:
+            if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)):
+                return ()
+            raise
+        return [str(address[0]) for *_, address in found]
+
+    async def connect(
+        self,
+        address: str,
+        port: int,
+        *,
+        server_hostname: str,
+        tls: ssl.SSLContext | None,
+        timeout: float | None,
+    ) -> connecting.Client:
+        driver = await connecting.dial(
+            address, port, tls=tls, timeout=timeout, server_hostname=server_hostname
+        )
+        return connecting.Client(driver)
+
+
+async def _run(flow: Flow[T]) -> T:
+    """Run a flow of ``Call`` effects in this task; what may block runs in a worker thread."""
+    result: object = None
+    error: Exception | None = None
+    while True:
+        try:
+            effect = flow.send(result) if error is None else flow.throw(error)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        assert isinstance(effect, Call)
+        result, error = None, None
+        try:
+            if effect.blocking:
+                result = await asyncio.to_thread(effect.function)
+            else:
+                result = effect.function()
+                if inspect.isawaitable(result):
+                    result = await result
+        except Exception as caught:
+            error = caught

@@ -1,0 +1,472 @@
+"""Deliver one message to the servers of its recipients' domains, or to a smart host.
+
+The core of a relay, written once: it yields nothing but ``Call`` effects, so that any driver runs
+it, and a server's handler may as well. Each recipient has a list of hosts; hosts are tried in
+turn, each for all recipients whose turn it is. A 2yz or 5yz reply to a recipient is final, and so
+is an unknown outcome, which the next host would likely turn into a duplicate; a 4yz reply or a
+fault of the connection goes on to the next host.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
+
+import attrs
+from typing_extensions import TypeVar
+
+from mailproto.backend.store import Maybe
+from mailproto.errors import (
+    ConnectionLost,
+    LocalProtocolError,
+    MailError,
+    SecurityError,
+    TLSError,
+)
+from mailproto.flows.authentication import ask
+from mailproto.flows.effects import Deadline, Effect, Flow, call, deadline, start_tls
+from mailproto.flows.opening import address_literal, credentials_of
+from mailproto.flows.smtp_client import Content, Session
+from mailproto.flows.smtp_message import envelope_of
+from mailproto.flows.smtp_relay_result import (
+    NO_ADDRESS,
+    NO_SUCH_DOMAIN,
+    OUT_OF_TIME,
+    UNRESOLVED,
+    Attempt,
+    RelayResult,
+    outcome_of,
+    reply_for,
+)
+from mailproto.flows.smtp_relay_route import MXRecords, NoSuchDomain, literal_address, route
+from mailproto.flows.smtp_relay_settings import RelaySettings
+from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
+from mailproto.flows.tls import client_context, unverified_client_context
+from mailproto.smtp import (
+    Client,
+    Mail,
+    Mailbox,
+    Parameter,
+    Rcpt,
+    Reply,
+    ReversePath,
+    State,
+)
+from mailproto.smtp.address import ForwardPath
+from mailproto.smtp.serialize import serialize_command
+
+__all__ = ["Connection", "Transport", "deliver"]
+
+T = TypeVar("T")
+
+# What a server gets to answer QUIT, when the message is no concern any more.
+_FAREWELL: Final = 10.0
+_HANDSHAKE: Final = 60.0
+
+
+class Connection(Protocol):
+    """A connection to a host: what ``connecting.Client`` of ``sync`` and ``aio`` is."""
+
+    @property
+    def local_address(self) -> str:
+        """The host part of our end's address."""
+        ...
+
+    def run(self, flow: Flow[T]) -> Maybe[T]:
+        """Run a flow on it; a fault of the connection closes it."""
+        ...
+
+    def close(self) -> Maybe[None]:
+        """Close it, in whatever state it is."""
+        ...
+
+
+class Transport(Protocol):
+    """What the relay needs of the world, in ``sync`` and in ``aio``."""
+
+    def clock(self) -> float:
+        """Seconds of a clock that never goes back."""
+        ...
+
+    def resolve_mx(self, domain: str) -> Maybe[MXRecords]:
+        """As ``ResolveMX``, where the settings name no other."""
+        ...
+
+    def resolve_addresses(self, host: str) -> Maybe[Sequence[str]]:
+        """The addresses of a host, the best first; none if there are none.
+
+        Raises OSError when the answer cannot be had now.
+        """
+        ...
+
+    def connect(
+        self,
+        address: str,
+        port: int,
+        *,
+        server_hostname: str,
+        tls: ssl.SSLContext | None,
+        timeout: float | None,
+    ) -> Maybe[Connection]:
+        """Connect to an address within ``timeout`` seconds; raises ConnectionLost."""
+        ...
+
+
+def deliver(
+    settings: RelaySettings,
+    transport: Transport,
+    content: Content,
+    reverse_path: ReversePath | str | None = None,
+    forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
+    *,
+    size: int | None = None,
+    parameters: tuple[Parameter, ...] = (),
+) -> Flow[RelayResult]:
+    """Deliver one message as far as that can be done now; see ``sync.relaying.Relay.send``."""
+    if isinstance(content, Iterator):
+        raise LocalProtocolError("an iterator can be sent only once, and a relay may have to retry")
+    sender, recipients = envelope_of(content, reverse_path, forward_paths)
+    _check(settings, content, Mail(sender, parameters=parameters), recipients)
+    message = _Message(content, sender, size, parameters)
+    delivery = _Delivery(settings, transport, message, recipients)
+    return (yield from delivery.run())
+
+
+def _check(
+    settings: RelaySettings, content: Content, mail: Mail, recipients: Sequence[Rcpt]
+) -> None:
+    """Raise LocalProtocolError for what no server could be sent."""
+    serialize_command(mail)
+    for recipient in recipients:
+        serialize_command(recipient)
+    if isinstance(content, bytes):
+        Client(long_lines=settings.long_lines).check_content(content)
+    if settings.smart_host is None:
+        for recipient in recipients:
+            if not isinstance(recipient.forward_path, Mailbox):
+                raise LocalProtocolError(f"<{recipient.forward_path}> has no domain to relay to")
+
+
+@attrs.frozen
+class _Message:
+    content: Content
+    sender: ReversePath
+    size: int | None
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def requires_tls(self) -> bool:
+        """Whether it carries REQUIRETLS (RFC 8689)."""
+        return any(p.keyword.upper() == "REQUIRETLS" for p in self.parameters)
+
+
+@attrs.define
+class _Recipient:
+    """Where one recipient stands."""
+
+    rcpt: Rcpt
+    hosts: list[str] = attrs.Factory(list[str])
+    """Those not tried yet."""
+    reply: Reply | None = None
+    settled: bool = False
+    """Whether ``reply`` is final; ``None`` then says unknown."""
+
+    @property
+    def domain(self) -> str:
+        path = self.rcpt.forward_path
+        return path.domain.lower() if isinstance(path, Mailbox) else ""
+
+    def settle(self, reply: Reply | None) -> None:
+        self.reply, self.settled = reply, True
+
+    def defer(self, reply: Reply) -> None:
+        """Note why a host did not do; if one may do later, the message may be sent later."""
+        if self.reply is None or self.reply.permanent or reply.temporary:
+            self.reply = reply
+
+
+class _Delivery:
+    """The state of ``deliver``."""
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        transport: Transport,
+        message: _Message,
+        recipients: Sequence[Rcpt],
+    ) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._message = message
+        self._recipients = [_Recipient(rcpt) for rcpt in recipients]
+        self._tls = _tls_context(settings, message)
+        self._attempts: list[Attempt] = []
+        self._final: Reply | None = None
+        self._end: float | None = None
+        if settings.deadline is not None:
+            self._end = transport.clock() + settings.deadline
+
+    def run(self) -> Flow[RelayResult]:
+        yield from self._find_hosts()
+        while (first := next((r for r in self._recipients if r.hosts), None)) is not None:
+            host = first.hosts[0]
+            due = [r for r in self._recipients if r.hosts and r.hosts[0] == host]
+            for recipient in due:
+                del recipient.hosts[0]
+            yield from self._try_host(host, due)
+            for recipient in due:
+                if recipient.settled or self._late:
+                    recipient.hosts.clear()
+        for recipient in self._recipients:
+            if not recipient.settled and recipient.reply is None:
+                recipient.settle(OUT_OF_TIME)
+        results = tuple(RecipientResult(r.rcpt.forward_path, r.reply) for r in self._recipients)
+        return RelayResult(results, self._final, tuple(self._attempts))
+
+    # --- time
+
+    def _left(self, most: float | None) -> float | None:
+        """Seconds that something may take, of which ``most`` is the bound without a deadline."""
+        if self._end is None:
+            return most
+        left = max(0.0, self._end - self._transport.clock())
+        return left if most is None else min(left, most)
+
+    @property
+    def _late(self) -> bool:
+        return self._end is not None and self._transport.clock() >= self._end
+
+    # --- hosts
+
+    def _find_hosts(self) -> Flow[None]:
+        routes: dict[str, tuple[str, ...] | Reply] = {}
+        for recipient in self._recipients:
+            domain = recipient.domain
+            if domain not in routes:
+                routes[domain] = yield from self._route(domain)
+            found = routes[domain]
+            if isinstance(found, tuple):
+                recipient.hosts = list(found[: self._settings.most_hosts])
+            else:
+                recipient.settle(found)
+
+    def _route(self, domain: str) -> Flow[tuple[str, ...] | Reply]:
+        settings = self._settings
+        if settings.smart_host is not None:
+            return (settings.smart_host,)
+        if literal_address(domain) is not None:
+            return (domain,)
+        resolve = settings.resolve_mx or self._transport.resolve_mx
+        try:
+            records = yield from ask(lambda: resolve(domain))
+        except NoSuchDomain:
+            return NO_SUCH_DOMAIN
+        except (MailError, OSError):
+            return UNRESOLVED
+        return route(domain, records, order=settings.order, own_names=settings.own_names)
+
+    def _addresses(self, host: str) -> Flow[Sequence[str]]:
+        literal = literal_address(host)
+        if literal is not None:
+            return (literal,)
+        found = yield from ask(lambda: self._transport.resolve_addresses(host))
+        return tuple(dict.fromkeys(found))[: self._settings.most_addresses]
+
+    def _try_host(self, host: str, due: Sequence[_Recipient]) -> Flow[None]:
+        began = self._transport.clock()
+        try:
+            addresses = yield from self._addresses(host)
+        except (MailError, OSError) as error:
+            self._unreached(host, due, error, began, UNRESOLVED)
+            return
+        if not addresses:
+            missing = ConnectionLost(f"{host} has no address")
+            self._unreached(host, due, missing, began, NO_ADDRESS)
+            for recipient in due:
+                if recipient.domain == host:
+                    # No MX record and no address either: no host is behind the name.
+                    recipient.settle(NO_SUCH_DOMAIN)
+            return
+        for address in addresses:
+            if self._late or (yield from self._try_address(host, address, due)):
+                return
+
+    def _unreached(
+        self, host: str, due: Sequence[_Recipient], error: Exception, began: float, reply: Reply
+    ) -> None:
+        seconds = self._transport.clock() - began
+        self._attempts.append(
+            Attempt(host, "", False, Outcome.TEMPORARY, (), error, seconds),
+        )
+        for recipient in due:
+            recipient.defer(reply)
+
+    # --- one connection
+
+    def _try_address(self, host: str, address: str, due: Sequence[_Recipient]) -> Flow[bool]:
+        """Whether the host has heard of the message, so that its other addresses need not."""
+        opportunistic = self._settings.tls == "opportunistic" and not self._message.requires_tls
+        error = yield from self._attempt(host, address, due)
+        if isinstance(error, TLSError) and opportunistic and not self._late:
+            error = yield from self._attempt(host, address, due, in_clear=True)
+        return error is None
+
+    def _attempt(
+        self, host: str, address: str, due: Sequence[_Recipient], *, in_clear: bool = False
+    ) -> Flow[MailError | None]:
+        """Connect and send; what went wrong before there was an answer for any recipient."""
+        settings, transport, message = self._settings, self._transport, self._message
+        began = transport.clock()
+        connection: Connection | None = None
+        session: Session | None = None
+        result: SendResult | None = None
+        error: MailError | None = None
+        try:
+            connection = yield from call(
+                transport.connect,
+                address,
+                settings.effective_port,
+                server_hostname=literal_address(host) or host,
+                tls=self._tls,
+                timeout=self._left(settings.connect_timeout),
+            )
+            session = self._session(connection)
+            yield from self._run(connection, self._open(session, in_clear))
+            sending = session.send(
+                message.content,
+                message.sender,
+                [recipient.rcpt for recipient in due],
+                size=message.size,
+                parameters=message.parameters,
+            )
+            result = yield from self._run(connection, sending)
+        except DeliveryUnknown as unknown:
+            error, result = unknown, unknown.result
+        except LocalProtocolError as unable:
+            if session is None or session.machine.state is State.CONTENT:
+                # It is the content itself, of which no server will hear more.
+                raise
+            error = unable
+        except MailError as fault:
+            error = fault
+        seconds = transport.clock() - began
+        if connection is not None and session is not None:
+            yield from self._leave(connection, session)
+        tls = session is not None and session.machine.tls
+        results = self._account(host, due, result, error, reached=session is not None)
+        outcome = outcome_of(results)
+        self._attempts.append(Attempt(host, address, tls, outcome, results, error, seconds))
+        return error if result is None else None
+
+    def _session(self, connection: Connection) -> Session:
+        settings = self._settings
+        machine = Client(
+            tls=settings.tls == "implicit",
+            allow_insecure_auth=settings.allow_insecure_auth,
+            long_lines=settings.long_lines,
+            trace=settings.trace,
+        )
+        domain = settings.domain
+        name = address_literal(connection.local_address) if domain is None else domain
+        return Session(machine, name, timeout=settings.timeout)
+
+    def _open(self, session: Session, in_clear: bool) -> Flow[None]:
+        """Greeting, EHLO, TLS as far as it is wanted, AUTH."""
+        settings, machine = self._settings, session.machine
+        if settings.tls == "implicit":
+            yield from deadline(_HANDSHAKE)
+            yield from start_tls()
+        yield from session.begin()
+        if settings.tls == "required" or (
+            settings.tls == "opportunistic" and self._message.requires_tls
+        ):
+            yield from session.starttls()
+        elif settings.tls == "opportunistic" and not in_clear and machine.offers("STARTTLS"):
+            try:
+                yield from session.starttls()
+            except SecurityError:
+                # Offered and then refused: the session goes on as it was.
+                if machine.tls:
+                    raise
+        if self._message.requires_tls and not machine.offers("REQUIRETLS"):
+            raise SecurityError("the server does not offer REQUIRETLS")
+        if settings.login is not None:
+            yield from session.authenticate(credentials_of(settings.login))
+
+    def _account(
+        self,
+        host: str,
+        due: Sequence[_Recipient],
+        result: SendResult | None,
+        error: MailError | None,
+        *,
+        reached: bool,
+    ) -> tuple[RecipientResult, ...]:
+        """Note what has become of each recipient."""
+        if result is None:
+            assert error is not None
+            requires_tls = self._message.requires_tls
+            reply = reply_for(host, error, reached=reached, requires_tls=requires_tls)
+            for recipient in due:
+                recipient.defer(reply)
+            return tuple(RecipientResult(r.rcpt.forward_path, reply) for r in due)
+        self._final = result.final or self._final
+        for recipient, found in zip(due, result.recipients, strict=True):
+            if found.reply is not None and found.reply.temporary:
+                recipient.defer(found.reply)
+            else:
+                recipient.settle(found.reply)
+        return result.recipients
+
+    def _leave(self, connection: Connection, session: Session) -> Flow[None]:
+        try:
+            yield from self._run(connection, session.quit(), _FAREWELL)
+        except MailError:
+            # The connection is gone already.
+            pass
+        yield from call(connection.close)
+
+    def _run(self, connection: Connection, flow: Flow[T], most: float | None = None) -> Flow[T]:
+        """Run a flow on a connection, every phase within its own time and the whole time."""
+
+        def shorter(seconds: float | None) -> float | None:
+            return seconds if most is None or seconds is None else min(seconds, most)
+
+        bounded = _bounded(flow, lambda seconds: self._left(shorter(seconds)))
+        return (yield from call(connection.run, bounded))
+
+
+def _bounded(flow: Flow[T], bound: Callable[[float | None], float | None]) -> Flow[T]:
+    """``flow`` with other deadlines."""
+    result: object = None
+    error: Exception | None = None
+    while True:
+        try:
+            effect: Effect = flow.send(result) if error is None else flow.throw(error)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        if isinstance(effect, Deadline):
+            effect = Deadline(bound(effect.seconds))
+        result, error = None, None
+        try:
+            result = yield effect
+        except Exception as caught:
+            error = caught
+
+
+def _tls_context(settings: RelaySettings, message: _Message) -> ssl.SSLContext | None:
+    """The context for the connections. Raises SecurityError where REQUIRETLS cannot be kept."""
+    if settings.tls == "none":
+        if message.requires_tls:
+            raise SecurityError("REQUIRETLS needs TLS, and this relay has none")
+        return None
+    context = settings.tls_context
+    if context is not None:
+        if message.requires_tls and not context.check_hostname:
+            raise SecurityError("REQUIRETLS needs a TLS context that verifies the server")
+        return context
+    if settings.tls == "opportunistic" and not message.requires_tls:
+        return unverified_client_context()
+    return client_context()

@@ -1,0 +1,546 @@
+"""The relay's decisions, seen in its accounts, against servers that answer as they are told."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from flows.relay_world import CLOSE, CONTENT, SILENCE, Host, World, listening
+from mailproto.cli.certificate import CertificateFiles
+from mailproto.errors import (
+    AuthenticationFailed,
+    CommandFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+    SecurityError,
+    TLSError,
+    TransportError,
+)
+from mailproto.flows.smtp_relay_result import RelayResult
+from mailproto.flows.smtp_relay_route import NoSuchDomain
+from mailproto.flows.smtp_relay_settings import RelaySettings
+from mailproto.flows.smtp_result import DeliveryUnknown, Outcome
+from mailproto.flows.tls import client_context, server_context
+from mailproto.smtp import POSTMASTER, Mailbox, Parameter, Rcpt
+
+BOB, CAROL, DAVE = "bob@example.com", "carol@example.com", "dave@example.org"
+DELIVERED, TEMPORARY, PERMANENT, UNKNOWN = (
+    Outcome.DELIVERED,
+    Outcome.TEMPORARY,
+    Outcome.PERMANENT,
+    Outcome.UNKNOWN,
+)
+REQUIRETLS = (Parameter("REQUIRETLS"),)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as made:
+        yield made
+
+
+@pytest.fixture
+def world(stack: ExitStack) -> World:
+    """``example.com`` has the hosts a, b, c and d in this order; nobody is there yet."""
+    made = World()
+    made.mx["example.com"] = [(40, "d."), (10, "a"), (30, "C"), (20, "b")]
+    for number, name in enumerate("abcd", 1):
+        made.addresses[name] = [f"192.0.2.{number}"]
+    return made
+
+
+def add(world: World, stack: ExitStack, address: str, host: Host) -> Host:
+    world.ports[address] = stack.enter_context(listening(host))
+    return host
+
+
+def relay(**options: Any) -> RelaySettings:
+    options = {"domain": "relay.example", "timeout": 10.0, "order": tuple, **options}
+    return RelaySettings(**options)
+
+
+def outcomes(result: RelayResult) -> list[Outcome]:
+    return [recipient.outcome for recipient in result.recipients]
+
+
+def hosts(result: RelayResult) -> list[tuple[str, Outcome]]:
+    return [(attempt.host, attempt.outcome) for attempt in result.attempts]
+
+
+def status(result: RelayResult, number: int = 0) -> str:
+    reply = result.recipients[number].reply
+    assert reply is not None
+    return f"{reply.code} {reply.enhanced}"
+
+
+def test_four_hosts_until_one_takes_it(world: World, stack: ExitStack):
+    b = add(world, stack, "192.0.2.2", Host({"": "421 4.3.2 busy"}))
+    c = add(world, stack, "192.0.2.3", Host({"RCPT": "451 4.7.1 greylisted"}))
+    d = add(world, stack, "192.0.2.4", Host({".": "250 2.0.0 queued as 4XyZ"}))
+    result = world.send(relay(), [BOB])
+    assert outcomes(result) == [DELIVERED]
+    assert hosts(result) == [
+        ("a", TEMPORARY),
+        ("b", TEMPORARY),
+        ("c", TEMPORARY),
+        ("d", DELIVERED),
+    ]
+    refused, busy, grey, taken = result.attempts
+    assert isinstance(refused.error, ConnectionLost)
+    assert refused.address == "192.0.2.1"
+    assert isinstance(busy.error, CommandFailed)
+    assert [str(r.reply) for r in busy.replies] == ["421 4.3.2 busy"]
+    assert grey.error is None
+    assert [str(r.reply) for r in grey.replies] == ["451 4.7.1 greylisted"]
+    assert taken.error is None
+    assert [a.seconds for a in result.attempts] == [1.0] * 4
+    assert [a.tls for a in result.attempts] == [False] * 4
+    assert result.queue_id == "4XyZ"
+    assert (b.messages, c.messages, d.messages) == ([], [], [CONTENT])
+    assert c.commands("QUIT") == ["QUIT"]
+    assert d.commands("EHLO") == ["EHLO relay.example"]
+    result.check()
+
+
+def test_hosts_after_the_one_that_takes_it_hear_nothing(world: World, stack: ExitStack):
+    add(world, stack, "192.0.2.1", Host())
+    assert hosts(world.send(relay(), [BOB])) == [("a", DELIVERED)]
+    assert world.dialled == [("192.0.2.1", 25, "a", 30.0)]
+
+
+def test_a_refusal_for_good_is_final_for_that_recipient_alone(world: World, stack: ExitStack):
+    replies = {f"RCPT TO:<{BOB}": "550 5.1.1 who?", f"RCPT TO:<{CAROL}": "452 4.2.2 full"}
+    add(world, stack, "192.0.2.1", Host(replies))
+    b = add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(), [BOB, CAROL, "erin@example.com"])
+    assert outcomes(result) == [PERMANENT, DELIVERED, DELIVERED]
+    assert hosts(result) == [("a", DELIVERED), ("b", DELIVERED)]
+    assert b.commands("RCPT") == [f"RCPT TO:<{CAROL}>"]
+    assert [len(attempt.replies) for attempt in result.attempts] == [3, 1]
+
+
+@pytest.mark.parametrize("command", ["MAIL", "DATA", "."])
+def test_a_refusal_of_the_message_is_final_or_not(world: World, stack: ExitStack, command: str):
+    add(world, stack, "192.0.2.1", Host({command: "450 4.0.0 later"}))
+    add(world, stack, "192.0.2.2", Host({command: "554 5.6.0 never"}))
+    c = add(world, stack, "192.0.2.3", Host())
+    result = world.send(relay(), [BOB])
+    assert hosts(result) == [("a", TEMPORARY), ("b", PERMANENT)]
+    assert status(result) == "554 5.6.0"
+    assert c.connections == []
+
+
+def test_all_hosts_fail_and_the_message_may_be_tried_later(world: World, stack: ExitStack):
+    add(world, stack, "192.0.2.3", Host({"": "554 5.3.2 no mail here"}))
+    result = world.send(relay(), [BOB])
+    assert outcomes(result) == [TEMPORARY]
+    assert [h for h, _ in hosts(result)] == ["a", "b", "c", "d"]
+    assert status(result) == "451 4.4.1"
+    with pytest.raises(CommandFailed, match=r"192\.0\.2\.4") as caught:
+        result.check()
+    assert caught.value.temporary
+
+
+def test_every_host_says_that_it_takes_no_mail(world: World, stack: ExitStack):
+    for number in range(1, 5):
+        add(world, stack, f"192.0.2.{number}", Host({"": "521 no mail here"}))
+    result = world.send(relay(), [BOB])
+    assert hosts(result) == [(name, PERMANENT) for name in "abcd"]
+    assert status(result) == "521 None"
+
+
+def test_a_host_with_several_addresses(world: World, stack: ExitStack):
+    world.addresses["a"] = ["192.0.2.11", "192.0.2.12", "192.0.2.12", "192.0.2.13"]
+    add(world, stack, "192.0.2.12", Host({"EHLO": CLOSE}))
+    add(world, stack, "192.0.2.13", Host({"RCPT": "450 busy"}))
+    add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(), [BOB])
+    assert [(a.host, a.address) for a in result.attempts] == [
+        ("a", "192.0.2.11"),
+        ("a", "192.0.2.12"),
+        ("a", "192.0.2.13"),
+        ("b", "192.0.2.2"),
+    ]
+    assert outcomes(result) == [DELIVERED]
+
+
+def test_once_a_host_has_answered_its_other_addresses_are_not_asked(world: World, stack: ExitStack):
+    world.addresses["a"] = ["192.0.2.11", "192.0.2.12"]
+    add(world, stack, "192.0.2.11", Host({"RCPT": "450 busy"}))
+    add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(), [BOB])
+    assert [a.address for a in result.attempts] == ["192.0.2.11", "192.0.2.2"]
+
+
+def test_how_many_hosts_and_addresses_are_tried_is_bounded(world: World):
+    world.addresses["a"] = [f"192.0.2.{n}" for n in range(100, 150)]
+    result = world.send(relay(most_hosts=2, most_addresses=3), [BOB])
+    assert [a.address for a in result.attempts] == [
+        "192.0.2.100",
+        "192.0.2.101",
+        "192.0.2.102",
+        "192.0.2.2",
+    ]
+
+
+def test_one_connection_for_all_recipients_of_a_host(world: World, stack: ExitStack):
+    world.mx["example.org"] = [(5, "a")]
+    world.mx["example.net"] = [(5, "b")]
+    a = add(world, stack, "192.0.2.1", Host())
+    b = add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(), [BOB, "x@example.net", DAVE, CAROL, "erin@EXAMPLE.ORG"])
+    assert outcomes(result) == [DELIVERED] * 5
+    assert (len(a.connections), len(b.connections)) == (1, 1)
+    assert len(a.commands("RCPT")) == 4
+    assert [str(r.forward_path) for r in result.recipients][1] == "x@example.net"
+
+
+def test_hosts_of_one_preference_in_the_order_that_is_given(world: World):
+    world.mx["example.com"] = [(10, "a"), (20, "b"), (20, "c"), (20, "d")]
+    asked: list[Sequence[str]] = []
+
+    def backwards(found: Sequence[str]) -> Sequence[str]:
+        asked.append(found)
+        return found[::-1]
+
+    result = world.send(relay(order=backwards), [BOB])
+    assert [host for host, _ in hosts(result)] == ["a", "d", "c", "b"]
+    assert [list(found) for found in asked] == [["a"], ["b", "c", "d"]]
+
+
+# --------------------------------------------------------------------------------- names
+
+
+def test_a_domain_that_takes_no_mail(world: World):
+    world.mx["example.com"] = [(0, ".")]
+    result = world.send(relay(), [BOB])
+    assert (status(result), result.attempts) == ("556 5.1.10", ())
+
+
+def test_a_domain_without_mx_is_its_own_host(world: World, stack: ExitStack):
+    world.mx["example.com"] = []
+    world.addresses["example.com"] = ["192.0.2.77"]
+    add(world, stack, "192.0.2.77", Host())
+    assert hosts(world.send(relay(), [BOB])) == [("example.com", DELIVERED)]
+
+
+def test_a_name_behind_which_is_nothing(world: World):
+    world.mx["example.com"] = []
+    result = world.send(relay(), [BOB])
+    assert status(result) == "550 5.1.2"
+    (attempt,) = result.attempts
+    assert (attempt.host, attempt.address) == ("example.com", "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (NoSuchDomain("gone"), "550 5.1.2"),
+        (TransportError("no answer"), "451 4.4.3"),
+        (OSError("no network"), "451 4.4.3"),
+    ],
+)
+def test_a_resolver_that_fails(world: World, stack: ExitStack, fault: Exception, expected: str):
+    world.mx["example.com"] = fault
+    world.mx["example.org"] = [(1, "a")]
+    add(world, stack, "192.0.2.1", Host())
+    result = world.send(relay(), [BOB, DAVE])
+    assert status(result, 0) == expected
+    assert outcomes(result)[1] is DELIVERED
+
+
+def test_mx_hosts_that_do_not_resolve_are_passed_over(world: World, stack: ExitStack):
+    world.addresses["a"] = []
+    world.addresses["b"] = OSError("no answer")
+    add(world, stack, "192.0.2.3", Host())
+    result = world.send(relay(), [BOB])
+    assert [(a.host, a.address, a.outcome) for a in result.attempts] == [
+        ("a", "", TEMPORARY),
+        ("b", "", TEMPORARY),
+        ("c", "192.0.2.3", DELIVERED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("domain", "address"), [("[192.0.2.9]", "192.0.2.9"), ("[IPv6:2001:db8::9]", "2001:db8::9")]
+)
+def test_an_address_literal_needs_no_dns(world: World, stack: ExitStack, domain: str, address: str):
+    host = add(world, stack, address, Host())
+    result = world.send(relay(), [f"bob@{domain}"])
+    assert [(a.host, a.address) for a in result.attempts] == [(domain.lower(), address)]
+    assert host.commands("RCPT") == [f"RCPT TO:<bob@{domain}>"]
+
+
+def test_a_relay_does_not_send_to_itself_nor_away_from_the_destination(
+    world: World, stack: ExitStack
+):
+    add(world, stack, "192.0.2.1", Host())
+    result = world.send(relay(own_names=["B."]), [BOB])
+    assert hosts(result) == [("a", DELIVERED)]
+    result = world.send(relay(own_names=["a"]), [BOB])
+    assert (status(result), result.attempts) == ("554 5.4.6", ())
+
+
+# ------------------------------------------------------------------- faults and time
+
+
+def test_an_unknown_outcome_is_not_tried_elsewhere(world: World, stack: ExitStack):
+    add(world, stack, "192.0.2.1", Host({".": CLOSE, f"RCPT TO:<{CAROL}": "450 later"}))
+    b = add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(), [BOB, CAROL])
+    assert outcomes(result) == [UNKNOWN, DELIVERED]
+    assert hosts(result) == [("a", UNKNOWN), ("b", DELIVERED)]
+    assert isinstance(result.attempts[0].error, DeliveryUnknown)
+    assert b.commands("RCPT") == [f"RCPT TO:<{CAROL}>"]
+
+
+@pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("fault", [CLOSE, "not a reply", "999 what"])
+def test_a_connection_that_breaks_goes_on_to_the_next_host(
+    world: World, stack: ExitStack, command: str, fault: str
+):
+    add(world, stack, "192.0.2.1", Host({command: fault}))
+    add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(), [BOB])
+    assert outcomes(result) == [DELIVERED]
+    assert [h for h, _ in hosts(result)] == ["a", "b"]
+    assert result.attempts[0].error is not None
+
+
+def test_each_phase_has_its_time(world: World, stack: ExitStack):
+    add(world, stack, "192.0.2.1", Host({"MAIL": SILENCE}))
+    add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(timeout=0.1), [BOB])
+    assert isinstance(result.attempts[0].error, DeadlineExceeded)
+    assert outcomes(result) == [DELIVERED]
+
+
+def test_the_deadline_ends_the_attempts(world: World):
+    world.slow = {f"192.0.2.{n}": 40.0 for n in range(1, 5)}
+    result = world.send(relay(deadline=100.0, connect_timeout=45.0), [BOB])
+    assert [timeout for *_, timeout in world.dialled] == [45.0, 45.0, 20.0]
+    assert outcomes(result) == [TEMPORARY]
+    assert "192.0.2.3" in str(result.recipients[0].reply)
+
+
+def test_the_deadline_bounds_a_phase(world: World, stack: ExitStack):
+    add(world, stack, "192.0.2.1", Host({"": SILENCE}))
+    result = world.send(relay(deadline=1.1, timeout=None), [BOB])
+    assert isinstance(result.attempts[0].error, DeadlineExceeded)
+
+
+def test_no_time_at_all(world: World):
+    result = world.send(relay(deadline=0.0), [BOB])
+    assert status(result) == "451 4.4.1"
+
+
+def test_a_host_that_lacks_an_extension(world: World, stack: ExitStack):
+    a = add(world, stack, "192.0.2.1", Host())
+    b = add(world, stack, "192.0.2.2", Host(extensions=["SMTPUTF8", "8BITMIME"]))
+    result = world.send(relay(), ["b\u00e4r@example.com"])
+    assert hosts(result) == [("a", PERMANENT), ("b", DELIVERED)]
+    assert isinstance(result.attempts[0].error, LocalProtocolError)
+    assert a.commands("MAIL") == []
+    assert a.commands("QUIT") == ["QUIT"]
+    assert b.messages == [CONTENT]
+
+
+# ------------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture
+def tls(certificate: CertificateFiles) -> ssl.SSLContext:
+    return server_context(certificate.cert, certificate.key)
+
+
+def test_opportunistic_tls_is_used_without_asking_who_it_is(
+    world: World, stack: ExitStack, tls: ssl.SSLContext
+):
+    host = add(world, stack, "192.0.2.1", Host(extensions=["STARTTLS"], tls=tls))
+    result = world.send(relay(tls="opportunistic"), [BOB])
+    assert [(a.tls, a.outcome) for a in result.attempts] == [(True, DELIVERED)]
+    assert host.messages == [CONTENT]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        Host(),
+        Host({"STARTTLS": "454 4.7.0 not now"}, extensions=["STARTTLS"]),
+    ],
+)
+def test_opportunistic_tls_that_is_not_to_be_had(world: World, stack: ExitStack, host: Host):
+    add(world, stack, "192.0.2.1", host)
+    result = world.send(relay(tls="opportunistic"), [BOB])
+    assert [(a.tls, a.outcome) for a in result.attempts] == [(False, DELIVERED)]
+
+
+def test_opportunistic_tls_that_fails_is_tried_again_in_clear(world: World, stack: ExitStack):
+    host = add(world, stack, "192.0.2.1", Host(extensions=["STARTTLS"]))
+    result = world.send(relay(tls="opportunistic"), [BOB])
+    assert [(a.address, a.tls, a.outcome) for a in result.attempts] == [
+        ("192.0.2.1", False, TEMPORARY),
+        ("192.0.2.1", False, DELIVERED),
+    ]
+    assert isinstance(result.attempts[0].error, TLSError)
+    assert host.commands("STARTTLS") == ["STARTTLS"]
+
+
+def test_P06_no_tls_no_message_where_it_is_required(
+    world: World, stack: ExitStack, certificate: CertificateFiles, tls: ssl.SSLContext
+):
+    others = [
+        add(world, stack, "192.0.2.1", Host()),
+        add(world, stack, "192.0.2.2", Host({"STARTTLS": "454 no"}, extensions=["STARTTLS"])),
+        # A certificate for another name.
+        add(world, stack, "192.0.2.3", Host(extensions=["STARTTLS"], tls=tls)),
+        add(world, stack, "192.0.2.4", Host(extensions=["STARTTLS"])),
+    ]
+    settings = relay(tls="required", tls_context=client_context(certificate.cert))
+    result = world.send(settings, [BOB])
+    assert status(result) == "451 4.7.10"
+    kinds = [type(attempt.error) for attempt in result.attempts]
+    assert kinds == [SecurityError, SecurityError, TLSError, TLSError]
+    assert [host.commands("MAIL") for host in others] == [[]] * 4
+    world.mx["example.com"] = [(1, "localhost")]
+    world.addresses["localhost"] = ["192.0.2.3"]
+    result = world.send(settings, [BOB])
+    assert [(a.tls, a.outcome) for a in result.attempts] == [(True, DELIVERED)]
+
+
+@pytest.mark.parametrize("mode", ["opportunistic", "required"])
+def test_P06_requiretls_is_kept_by_every_mode(
+    world: World, stack: ExitStack, certificate: CertificateFiles, tls: ssl.SSLContext, mode: Any
+):
+    offering = Host(extensions=["STARTTLS"], tls=tls, after_tls=["REQUIRETLS"])
+    add(world, stack, "192.0.2.1", Host(extensions=["REQUIRETLS"]))
+    add(world, stack, "192.0.2.2", Host(extensions=["STARTTLS"]))
+    # A certificate for another name, then no REQUIRETLS, then everything.
+    add(world, stack, "192.0.2.3", offering)
+    add(world, stack, "192.0.2.4", Host(extensions=["STARTTLS"], tls=tls))
+    settings = relay(tls=mode, tls_context=client_context(certificate.cert))
+    result = world.send(settings, [BOB], parameters=REQUIRETLS)
+    assert status(result) == "550 5.7.30"
+    assert len(result.attempts) == 4
+    assert not any(host.messages for host in [offering])
+    world.mx["example.com"] = [(1, "localhost")]
+    world.addresses["localhost"] = ["192.0.2.4", "192.0.2.3"]
+    result = world.send(settings, [BOB], parameters=REQUIRETLS)
+    first, second = result.attempts
+    assert isinstance(first.error, SecurityError)
+    assert (second.tls, second.outcome) == (True, DELIVERED)
+    assert "REQUIRETLS" in offering.commands("MAIL")[0]
+
+
+def test_P06_requiretls_without_a_way_to_keep_it(world: World):
+    anyone = ssl.create_default_context()
+    anyone.check_hostname = False
+    for settings in (relay(), relay(tls="opportunistic", tls_context=anyone)):
+        with pytest.raises(SecurityError, match="REQUIRETLS"):
+            world.send(settings, [BOB], parameters=REQUIRETLS)
+    assert world.dialled == []
+
+
+# ------------------------------------------------------------------------- smart host
+
+
+def test_a_smart_host_is_the_same_with_one_host(
+    world: World, stack: ExitStack, certificate: CertificateFiles, tls: ssl.SSLContext
+):
+    world.addresses["localhost"] = ["192.0.2.1"]
+    extensions = ["AUTH PLAIN"]
+    replies = {"AUTH": "235 2.7.0 welcome"}
+    host = Host(replies, extensions=["STARTTLS"], tls=tls, after_tls=extensions)
+    add(world, stack, "192.0.2.1", host)
+    settings = relay(
+        smart_host="localhost",
+        login=("alice", "secret"),
+        tls="required",
+        tls_context=client_context(certificate.cert),
+    )
+    result = world.send(settings, [BOB, DAVE, Rcpt(POSTMASTER)])
+    assert outcomes(result) == [DELIVERED] * 3
+    assert world.dialled == [("192.0.2.1", 587, "localhost", 30.0)]
+    assert len(host.commands("AUTH")) == 1
+    host.replies["AUTH"] = "535 5.7.8 no"
+    result = world.send(settings, [BOB])
+    assert status(result) == "451 4.7.8"
+    assert isinstance(result.attempts[0].error, AuthenticationFailed)
+    assert "secret" not in repr(settings)
+    assert "secret" not in repr(result)
+
+
+def test_a_smart_host_by_implicit_tls(
+    world: World, stack: ExitStack, certificate: CertificateFiles, tls: ssl.SSLContext
+):
+    world.addresses["localhost"] = ["192.0.2.1"]
+    host = Host()
+
+    def serve(connection: Any) -> None:
+        Host.serve(host, tls.wrap_socket(connection, server_side=True))
+
+    host.serve = serve  # type: ignore[method-assign]  # TLS before the greeting
+    add(world, stack, "192.0.2.1", host)
+    context = client_context(certificate.cert)
+    result = world.send(relay(smart_host="localhost", tls="implicit", tls_context=context), [BOB])
+    assert world.dialled[0][1] == 465
+    assert [(a.tls, a.outcome) for a in result.attempts] == [(True, DELIVERED)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"login": ("a", "b"), "tls": "required"},
+        {"login": ("a", "b"), "smart_host": "h"},
+        {"login": ("a", "b"), "smart_host": "h", "tls": "opportunistic"},
+        {"domain": "relay example"},
+        {"domain": "relay\r\nNOOP"},
+    ],
+)
+def test_settings_that_make_no_sense(options: Any):
+    with pytest.raises(LocalProtocolError):
+        RelaySettings(**options)
+
+
+# -------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("content", "recipients", "options"),
+    [
+        (b"bare\nnewline\r\n", [BOB], {}),
+        (b"x" * 999 + b"\r\n", [BOB], {}),
+        (iter([CONTENT]), [BOB], {}),
+        (CONTENT, [Rcpt(POSTMASTER)], {}),
+        (CONTENT, ["bob"], {}),
+        (CONTENT, [Rcpt(Mailbox("bob", "x\r\nDATA"))], {}),
+        (CONTENT, [BOB], {"parameters": (Parameter("X", "y\r\nDATA"),)}),
+        (CONTENT, [BOB], {"sender": "alice"}),
+    ],
+)
+def test_P04_what_no_server_could_be_sent_is_refused_at_once(
+    world: World, content: Any, recipients: Any, options: Any
+):
+    with pytest.raises(LocalProtocolError):
+        world.send(relay(), recipients, content=content, **options)
+    assert world.dialled == []
+
+
+def test_pieces_are_sent_again_to_the_next_host(world: World, stack: ExitStack):
+    add(world, stack, "192.0.2.1", Host({".": "451 try again"}))
+    b = add(world, stack, "192.0.2.2", Host())
+    world.send(relay(), [BOB], content=[b"Subject: x\r\n", b"\r\n", b"hi\r\n"])
+    assert b.messages == [b"Subject: x\r\n\r\nhi\r\n"]
+
+
+def test_pieces_that_cannot_be_sent_are_no_fault_of_the_host(world: World, stack: ExitStack):
+    a = add(world, stack, "192.0.2.1", Host())
+    b = add(world, stack, "192.0.2.2", Host())
+    with pytest.raises(LocalProtocolError):
+        world.send(relay(), [BOB], content=[CONTENT, b"bare\nnewline\r\n"])
+    assert (a.messages, b.connections) == ([], [])

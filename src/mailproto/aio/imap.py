@@ -75,7 +75,7 @@ class Client(connecting.Client):
 
     ::
 
-        async with aio.imap.connect("mail.example.com", login=("alice", "secret")) as client:
+        async with await aio.imap.connect("mail.example.com", login=login) as client:
             await client.select("INBOX")
             for message in await client.fetch("1:*", imap.FetchAtt.ENVELOPE):
                 ...

@@ -65,7 +65,7 @@ class Client(connecting.Client):
 
     ::
 
-        async with aio.pop3.connect("mail.example.com", login=("alice", "secret")) as client:
+        async with await aio.pop3.connect("mail.example.com", login=login) as client:
             for number in await client.list():
                 message = await client.retrieve(number)
 

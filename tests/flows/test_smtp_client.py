@@ -151,6 +151,112 @@ def test_one_message_costs_two_round_trips_with_pipelining() -> None:
     assert rounds(flow, answers) == 2
 
 
+CHUNKING = BEGIN + "S: 250-mx\nS: 250-PIPELINING\nS: 250-BINARYMIME\nS: 250 CHUNKING\n"
+BOTH = """C: RCPT TO:<bob@example.com>
+C: RCPT TO:<carol@example.com>
+"""
+SENDER_BINARY = "C: MAIL FROM:<alice@example.com> BODY=BINARYMIME\n"
+
+
+def test_two_round_trips_with_chunking() -> None:
+    result = play(
+        f"""{CHUNKING}C: MAIL FROM:<alice@example.com>
+{BOTH}S: 250 ok
+S: 550 no
+S: 250 ok
+C: BDAT 19 LAST
+C: Subject: x
+C:
+C: .hi
+S: 250 2.0.0 Ok: queued as 4XyzAB-1
+{QUIT}""",
+        sending(session(), b"Subject: x\r\n\r\n.hi", RECIPIENTS[:2], chunking=True),
+    )
+    assert outcomes(result) == [PERMANENT, DELIVERED]
+    assert result.queue_id == "4XyzAB-1"
+
+
+def test_chunking_saves_a_round_trip_without_pipelining() -> None:
+    client = session()
+    client.machine.receive_data(b"220 mx\r\n")
+    client.machine.next_event()
+    client.machine.send(smtp.Ehlo("a"))
+    client.machine.data_to_send()
+    client.machine.receive_data(b"250-mx\r\n250 CHUNKING\r\n")
+    client.machine.next_event()
+    flow = client.send(b"x\r\n", "a@b", ["c@d"])
+    lines = [b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"BDAT 3 LAST\r\nx\r\n"]
+    assert rounds(flow, dict.fromkeys(lines, b"250 ok\r\n")) == 3
+
+
+def test_pieces_are_chunks_of_their_own_and_binary_ones_go_as_they_are() -> None:
+    result = play(
+        f"""{CHUNKING}{SENDER_BINARY}{BOTH}S: 250 ok
+S: 250 ok
+S: 250 ok
+C: BDAT 4
+C: \0\r
+S: 250 ok
+C: BDAT 3
+C: .
+S: 250 ok
+C: BDAT 0 LAST
+S: 250 ok
+{QUIT}""",
+        sending(
+            session(),
+            [b"\0\r\r\n", b".\r\n"],
+            RECIPIENTS[:2],
+            body=smtp.BodyType.BINARY_MIME,
+        ),
+    )
+    assert outcomes(result) == [DELIVERED, DELIVERED]
+
+
+@pytest.mark.parametrize(
+    ("content", "chunk"), [(b"x\r\n", "BDAT 3 LAST"), ([b"x\r\n", b"y\r\n"], "BDAT 3")]
+)
+def test_after_a_refused_chunk_comes_RSET_and_no_other_chunk(content: Content, chunk: str) -> None:
+    result = play(
+        f"""{CHUNKING}C: MAIL FROM:<alice@example.com>
+{BOTH}S: 250 ok
+S: 250 ok
+S: 250 ok
+C: {chunk}
+C: x
+S: 452 full
+C: RSET
+S: 250 ok
+{QUIT}""",
+        sending(session(), content, RECIPIENTS[:2], chunking=True),
+    )
+    assert outcomes(result) == [TEMPORARY, TEMPORARY]
+
+
+def test_no_chunk_is_sent_for_nobody() -> None:
+    result = play(
+        f"""{CHUNKING}C: MAIL FROM:<alice@example.com>
+{BOTH}S: 250 ok
+S: 550 a
+S: 550 b
+C: RSET
+S: 250 ok
+{QUIT}""",
+        sending(session(), recipients=RECIPIENTS[:2], chunking=True),
+    )
+    assert [str(r.reply) for r in result.recipients] == ["550 a", "550 b"]
+
+
+def test_chunks_that_cannot_be_sent_are_refused_before_anything_is() -> None:
+    for options in ({"chunking": True}, {"body": smtp.BodyType.BINARY_MIME}):
+        with pytest.raises(LocalProtocolError, match="CHUNKING"):
+            play(PIPELINING, sending(session(), **options))
+    with pytest.raises(LocalProtocolError, match="by BDAT"):
+        play(CHUNKING, sending(session(), body=smtp.BodyType.BINARY_MIME, chunking=False))
+    with pytest.raises(LocalProtocolError, match="bare CR or LF"):
+        play(CHUNKING, sending(session(), b"a\nb", chunking=True))
+
+
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [

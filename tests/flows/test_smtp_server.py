@@ -95,6 +95,7 @@ S: 250-mx
 S: 250-PIPELINING
 S: 250-SIZE 67108864
 S: 250-8BITMIME
+S: 250-CHUNKING
 S: 250-ENHANCEDSTATUSCODES
 S: 250 SMTPUTF8
 """
@@ -200,7 +201,7 @@ def test_replies_to_a_group_go_out_in_one_write() -> None:
             elif not isinstance(effect, Deadline):
                 result = effect.function()  # type: ignore[union-attr]  # a Call
             effect = flow.send(result)
-    assert [data.count(b"\r\n") for data in writes] == [1, 6, 4, 4, 2]
+    assert [data.count(b"\r\n") for data in writes] == [1, 7, 4, 4, 2]
 
 
 def test_lmtp_replies_for_each_recipient() -> None:
@@ -403,6 +404,7 @@ S: 250-mx
 S: 250-PIPELINING
 S: 250-SIZE 67108864
 S: 250-8BITMIME
+S: 250-CHUNKING
 S: 250-AUTH {mechanisms}
 S: 250-ENHANCEDSTATUSCODES
 S: 250 SMTPUTF8
@@ -554,3 +556,43 @@ def test_smtplib_sends_to_our_server() -> None:
     bodies = [entry for entry in log if isinstance(entry, bytes)]
     expected = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
     assert bodies == [expected, b"spam\r\n"]
+
+
+# -------------------------------------------------------------------------------------- chunks
+
+
+def test_chunks_are_handed_on_like_content() -> None:
+    ok = "S: 250 2.0.0 OK\n"
+    log = play(f"{HELLO}{ENVELOPE}C: BDAT 3\nC: x\n{ok}C: BDAT 0 LAST\n{ok}{QUIT}")
+    assert log == [MAIL, RCPT, b"x\r\n"]
+
+
+def test_chunks_that_the_handler_refuses() -> None:
+    log = play(f"""{HELLO}{ENVELOPE}C: BDAT 10
+C: overflow
+S: 452 4.2.2 Insufficient storage
+C: BDAT 3 LAST
+C: x
+S: 503 5.5.1 BDAT is not allowed after a refused chunk, before RSET
+C: RSET
+S: 250 2.0.0 OK
+{ENVELOPE}C: BDAT 6 LAST
+C: spam
+S: 550 5.7.1 no
+{QUIT}""")
+    assert log == [MAIL, RCPT, "abandoned", MAIL, RCPT, b"spam\r\n"]
+
+
+def test_the_handler_is_asked_before_the_first_chunk() -> None:
+    log: list[object] = []
+
+    class Cautious(Keeper):
+        def data(self) -> smtp.Reply | None:
+            return NO
+
+    ctx = Context(handler=lambda origin: Cautious(origin, log), shutdown=Shutdown(), hostname="mx")
+    for chunk in ("BDAT 3\nC: x", "BDAT 0", "BDAT 0 LAST"):
+        script = f"{HELLO}{ENVELOPE}C: {chunk}\nS: 550 5.7.1 no\n{QUIT}"
+        converse(serve(ctx.machine(), ctx), peer(transcript(script), "C"))
+        assert log == [MAIL, RCPT, "abandoned"]
+        log.clear()

@@ -202,7 +202,7 @@ def test_replies_that_cannot_be_written(reply: smtp.Reply) -> None:
         (b"VRFY Crispin", smtp.Vrfy("Crispin")),
         (b"VRFY \xc3\xa4 SMTPUTF8", smtp.Vrfy("ä", True)),
         (b"QUIT  ", smtp.Quit()),
-        (b"bdat 10 last", smtp.OtherCommand("BDAT", "10 last")),
+        (b"bdat 10 last", smtp.Bdat(10, last=True)),
     ],
     ids=repr,
 )

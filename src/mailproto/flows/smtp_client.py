@@ -30,6 +30,7 @@ from mailproto.smtp import (
     Auth,
     AuthCancel,
     AuthResponse,
+    Bdat,
     Body,
     BodyType,
     Capabilities,
@@ -234,12 +235,16 @@ class Session:
         *,
         size: int | None = None,
         parameters: tuple[Parameter, ...] = (),
+        body: BodyType | None = None,
+        chunking: bool | None = None,
     ) -> Flow[SendResult]:
         """Send one message; what became of it for each recipient is data.
 
         Without paths they are those of the header of a ``Message``: Sender or From, and To, Cc
         and Bcc. ``size`` is the number of octets of content in pieces. ``parameters`` go with
-        MAIL; a recipient with parameters is given as ``Rcpt``.
+        MAIL; a recipient with parameters is given as ``Rcpt``. ``body`` says what the content is
+        where its octets do not: BINARY_MIME has them all go as they are. With ``chunking`` BDAT
+        is used, without it DATA; unsaid it is BDAT where that saves a round trip.
 
         Raises LocalProtocolError, before anything is sent, for what cannot be sent, and
         DeliveryUnknown when the connection ends after the content was sent and before it was
@@ -254,8 +259,20 @@ class Session:
         offers_8bit = self.machine.offers("8BITMIME")
         if isinstance(content, Message):
             content = flatten(content, utf8=smtputf8, eight_bit=offers_8bit)
+        binary = body is BodyType.BINARY_MIME
+        if chunking is None:
+            offered = self.machine.offers("CHUNKING") and not self.machine.offers("PIPELINING")
+            chunking = binary or (offered and isinstance(content, bytes))
+        elif binary and not chunking:
+            raise LocalProtocolError("content that is BINARYMIME is sent by BDAT, not by DATA")
+        if chunking and not self.machine.offers("CHUNKING"):
+            raise LocalProtocolError("BDAT needs CHUNKING, which the server has not offered")
         if isinstance(content, bytes):
-            self.machine.check_content(content)
+            if chunking and not (binary or content.endswith(b"\r\n")):
+                # As the end of content after DATA has it.
+                content += b"\r\n"
+            if not binary:
+                self.machine.check_content(content, chunks=chunking)
             size = len(content)
             eight_bit = not content.isascii()
         else:
@@ -263,33 +280,39 @@ class Session:
         mail = Mail(
             sender,
             size if self.machine.offers("SIZE") else None,
-            BodyType.EIGHT_BIT_MIME if eight_bit and offers_8bit else None,
+            body or (BodyType.EIGHT_BIT_MIME if eight_bit and offers_8bit else None),
             smtputf8,
             None,
             parameters,
         )
         self.machine.check_transaction(mail, recipients)
         self._expect_silence()
-        replies, data = yield from self._begin_transaction(mail, recipients)
+        replies, refusal = yield from self._begin_transaction(mail, recipients, chunking)
         accepted = [number for number, reply in enumerate(replies) if reply.positive]
-        if not data.positive:
+        if refusal is not None:
             # Each recipient that was accepted fails with DATA, the others for their own reason.
-            results = [reply if not reply.positive else data for reply in replies]
-            if self.machine.state is not State.READY and not self.machine.closing:
-                yield from self.reset()
+            results = [reply if not reply.positive else refusal for reply in replies]
+            yield from self._end_transaction()
             return _result(recipients, results, None)
         spread = _spread_lmtp if self.machine.lmtp else _spread
-        finals = yield from self._send_content(
-            _pieces(content) if accepted else (),
+        send = self._send_chunks if chunking else self._send_content
+        finals = yield from send(
+            content if accepted else b"",
             lambda known: _result(recipients, spread(replies, accepted, known), None),
         )
+        yield from self._end_transaction()
         final = finals[-1] if accepted else None
         return _result(recipients, spread(replies, accepted, finals), final)
 
+    def _end_transaction(self) -> Flow[None]:
+        """Say RSET where something of the transaction is left."""
+        if self.machine.state is not State.READY and not self.machine.closing:
+            yield from self.reset()
+
     def _begin_transaction(
-        self, mail: Mail, recipients: Sequence[Rcpt]
-    ) -> Flow[tuple[list[Reply], Reply]]:
-        """The replies to RCPT, or that to MAIL for each, and the reply to DATA."""
+        self, mail: Mail, recipients: Sequence[Rcpt], chunking: bool
+    ) -> Flow[tuple[list[Reply], Reply | None]]:
+        """The replies to RCPT, or that to MAIL for each, and why no content can be sent."""
         machine = self.machine
         machine.send(mail)
         if not machine.offers("PIPELINING"):
@@ -306,10 +329,14 @@ class Session:
                 replies += [replies[-1]] * (len(recipients) - len(replies))
             if refused is not None and (machine.closing or not machine.recipients):
                 return replies, refused
-            return replies, (yield from self.call(Data()))
-        return (yield from self._begin_pipelined(recipients))
+            if chunking:
+                return replies, None
+            return replies, _refusal((yield from self.call(Data())))
+        return (yield from self._begin_pipelined(recipients, chunking))
 
-    def _begin_pipelined(self, recipients: Sequence[Rcpt]) -> Flow[tuple[list[Reply], Reply]]:
+    def _begin_pipelined(
+        self, recipients: Sequence[Rcpt], chunking: bool
+    ) -> Flow[tuple[list[Reply], Reply | None]]:
         machine = self.machine
         mail: Reply | None = None
         replies: list[Reply] = []
@@ -319,7 +346,7 @@ class Session:
             for recipient in islice(waiting, _GROUP):
                 machine.send(recipient)
                 sent += 1
-            if sent == len(recipients):
+            if sent == len(recipients) and not chunking:
                 machine.send(Data())
             if mail is None:
                 mail = yield from self._reply()
@@ -330,23 +357,62 @@ class Session:
                 return replies + [last] * (len(recipients) - len(replies)), last
             if not mail.positive and sent < len(recipients):
                 return [mail] * len(recipients), mail
-        data = yield from self._reply()
         assert mail is not None
-        return (replies if mail.positive else [mail] * len(recipients)), data
+        if not mail.positive:
+            replies = [mail] * len(recipients)
+        if not chunking:
+            return replies, _refusal((yield from self._reply()))
+        return replies, None if machine.recipients else _refusal(replies[-1])
+
+    def _send_chunks(
+        self, content: bytes | Iterable[bytes], result: Callable[[list[Reply]], SendResult]
+    ) -> Flow[list[Reply]]:
+        """Send the content by BDAT, octets as one chunk and pieces as one chunk each."""
+        machine = self.machine
+        if isinstance(content, bytes):
+            pieces = _pieces(content)
+            machine.send(Bdat(len(content), last=True))
+            # The command and the first octets go out in one write.
+            for piece in islice(pieces, 1):
+                machine.send(Body(piece))
+            return (yield from self._finish(pieces, (), result))
+        for piece in content:
+            machine.send(Bdat(len(piece)))
+            try:
+                machine.send(Body(piece))
+            except LocalProtocolError:
+                # The octets that were promised will not come.
+                yield from close()
+                raise
+            reply = yield from self._reply()
+            if not reply.positive or machine.closing:
+                return [reply] * (machine.recipients if machine.lmtp else 1)
+        machine.send(Bdat(0, last=True))
+        return (yield from self._finish(b"", (), result))
 
     def _send_content(
-        self, pieces: Iterable[bytes], result: Callable[[list[Reply]], SendResult]
+        self, content: bytes | Iterable[bytes], result: Callable[[list[Reply]], SendResult]
     ) -> Flow[list[Reply]]:
-        """Send the content and its end; the replies, in LMTP one for each accepted recipient."""
+        """Send the content after DATA, and its end."""
+        return (yield from self._finish(content, (EndOfMessage(),), result))
+
+    def _finish(
+        self,
+        content: bytes | Iterable[bytes],
+        end: Iterable[Command],
+        result: Callable[[list[Reply]], SendResult],
+    ) -> Flow[list[Reply]]:
+        """Send the rest of the content; the replies, in LMTP one for each accepted recipient."""
         machine = self.machine
         expected = machine.recipients if machine.lmtp else 1
         try:
-            for piece in pieces:
+            for piece in _pieces(content):
                 if waiting := machine.data_to_send():
                     yield from self._arm()
                     yield from write(waiting)
                 machine.send(Body(piece))
-            machine.send(EndOfMessage())
+            for command in end:
+                machine.send(command)
         except LocalProtocolError:
             # Half a message is out, and nothing but the end of the connection takes it back.
             yield from close()
@@ -356,7 +422,7 @@ class Session:
             while len(replies) < expected and not machine.closing:
                 replies.append((yield from self._reply()))
         except (TransportError, RemoteProtocolError) as error:
-            # From the first octet of the terminator on, the server may have it all.
+            # From the first octet of the terminator or last chunk on, the server may have it all.
             message = f"no reply to the content: {error}"
             raise DeliveryUnknown(message, result(replies)) from error
         return replies + replies[-1:] * (expected - len(replies))
@@ -416,6 +482,10 @@ def _expect(command: str, reply: Reply) -> Reply:
     if not reply.positive:
         raise CommandFailed(command, str(reply), code=str(reply.code), temporary=reply.temporary)
     return reply
+
+
+def _refusal(reply: Reply) -> Reply | None:
+    return None if reply.positive else reply
 
 
 def _envelope(

@@ -43,6 +43,7 @@ from mailproto.smtp import (
     ConnectionClosed,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
     EnhancedCode,
     Expn,
@@ -166,6 +167,10 @@ class Context:
     """Make it with the same ``allow_insecure_auth``."""
     require_auth: bool = False
     allow_insecure_auth: bool = False
+    chunking: bool = True
+    """Whether BDAT is offered."""
+    binarymime: bool = False
+    """Whether content with any octets is; handlers then get it as it came."""
     extensions: tuple[Extension, ...] = ()
     limits: SMTPServerLimits = SMTPServerLimits()
     timeout: float | None = None
@@ -183,6 +188,8 @@ class Context:
             mechanisms=self.mechanisms(tls or starttls),
             require_auth=self.require_auth,
             allow_insecure_auth=self.allow_insecure_auth,
+            chunking=self.chunking,
+            binarymime=self.binarymime,
             extensions=self.extensions,
             limits=self.limits,
             trace=trace,
@@ -228,6 +235,7 @@ class _Session:
         self._in_transaction = False
         # The refusal that a piece of content has met; the rest of it is dropped.
         self._refusal: Reply | None = None
+        self._content_begun = False
         self._exchange: sasl.ServerExchange | None = None
         self._progress = _PROGRESS
         self._unsent = 0
@@ -276,7 +284,7 @@ class _Session:
     def abandon(self) -> Flow[None]:
         """Tell the handler that the transaction, if there is one, has ended."""
         if self._in_transaction:
-            self._in_transaction = False
+            self._in_transaction = self._content_begun = False
             self._refusal = None
             yield from self._ask(self._handler.abandon())
 
@@ -354,10 +362,25 @@ class _Session:
         self._reply((yield from self._decide(lambda: self._handler.rcpt(event))))
 
     def data(self, _: Data) -> Flow[None]:
-        self._reply((yield from self._decide(self._handler.data)))
+        self._content_begun = self._reply((yield from self._decide(self._handler.data)))
+
+    def _begin_content(self) -> Flow[None]:
+        """Ask what is asked at DATA, when BDAT has begun the content without it."""
+        self._content_begun = True
+        self._refusal = yield from self._decide(self._handler.data)
+
+    def end_of_chunk(self, _: EndOfChunk) -> Flow[None]:
+        if not self._content_begun:
+            yield from self._begin_content()
+        refusal = self._refusal
+        if refusal is not None:
+            yield from self.abandon()
+        self._reply(refusal)
 
     def _content(self, data: bytes) -> Flow[None]:
         self._progress += len(data)
+        if not self._content_begun:
+            yield from self._begin_content()
         if self._refusal is None:
             self._refusal = yield from self._decide(lambda: self._handler.content(data))
 
@@ -366,9 +389,11 @@ class _Session:
         self._machine.accept()
 
     def end(self, _: EndOfMessage) -> Flow[None]:
+        if not self._content_begun:
+            yield from self._begin_content()
         replies: Reply | Sequence[Reply] | None = self._refusal
         if replies is None:
-            self._in_transaction = False
+            self._in_transaction = self._content_begun = False
             replies = yield from self._decide_end()
         else:
             yield from self.abandon()
@@ -459,6 +484,7 @@ _STEPS: Final[dict[type[ServerEvent], Callable[..., Flow[None]]]] = {
     Mail: _Session.mail,
     Rcpt: _Session.rcpt,
     Data: _Session.data,
+    EndOfChunk: _Session.end_of_chunk,
     BadContent: _Session.bad_content,
     EndOfMessage: _Session.end,
     Rset: _Session.leave,

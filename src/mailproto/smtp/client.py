@@ -26,10 +26,13 @@ from mailproto.sasl import wire
 from mailproto.smtp.commands import (
     Auth,
     AuthResponse,
+    Bdat,
     Body,
+    BodyType,
     Command,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
     Helo,
     Lhlo,
@@ -38,7 +41,7 @@ from mailproto.smtp.commands import (
     Rcpt,
     StartTLS,
 )
-from mailproto.smtp.content import OutgoingContent
+from mailproto.smtp.content import OutgoingChunks, OutgoingContent
 from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.parse import parse_reply, parse_reply_line
 from mailproto.smtp.replies import Challenge, Reply
@@ -55,7 +58,7 @@ _HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
 
 # RFC 5321 section 4.5.3.2; in seconds
-_TIMEOUTS: Final[Mapping[type, float]] = {Data: 120.0, EndOfMessage: 600.0}
+_TIMEOUTS: Final[Mapping[type, float]] = {Data: 120.0, Bdat: 600.0, EndOfMessage: 600.0}
 _TIMEOUT: Final = 300.0
 _CONTENT_TIMEOUT: Final = 180.0
 
@@ -71,7 +74,7 @@ class Client(Machine[ClientEvent, Command]):
         client.send(smtp.Ehlo("client.example.org"))
         client.data_to_send()                 # b"EHLO client.example.org\r\n"
 
-    Where PIPELINING is offered MAIL, RCPT, RSET and the end of the content need not wait for
+    Where PIPELINING is offered MAIL, RCPT, RSET, BDAT and the end of the content need not wait for
     their replies (RFC 2920 section 3.1); replies come in the order of the commands and
     ``answered`` is the command of the last one. ``bare_newlines`` says what becomes of a CR or LF
     in content that is not part of a CRLF: REJECT or REPAIR; they are never sent. With
@@ -83,6 +86,8 @@ class Client(Machine[ClientEvent, Command]):
         "_allow_insecure_auth",
         "_answered",
         "_bare_newlines",
+        "_chunk_due",
+        "_chunks",
         "_content",
         "_due",
         "_limits",
@@ -131,6 +136,9 @@ class Client(Machine[ClientEvent, Command]):
         # Replies that the end of the content still waits for.
         self._due = 0
         self._content: OutgoingContent | None = None
+        # The same for the last chunk whose reply is due; 0 before its first one.
+        self._chunk_due = 0
+        self._chunks: OutgoingChunks | None = None
         # The lines of a reply that is not yet complete.
         self._lines: list[str] = []
         self._lines_code = 0
@@ -188,9 +196,13 @@ class Client(Machine[ClientEvent, Command]):
         """Whether the server has offered the extension of this keyword, in upper case."""
         return self._terms.offers(extension)
 
-    def check_content(self, data: bytes) -> None:
-        """Raise LocalProtocolError if ``data`` could not be sent as the whole content."""
-        OutgoingContent(self._bare_newlines, self._long_lines).check(data)
+    def check_content(self, data: bytes, *, chunks: bool = False) -> None:
+        """Raise LocalProtocolError if ``data`` could not be sent as the whole content.
+
+        ``chunks`` says that it is to go after BDAT, where nothing is repaired.
+        """
+        policy = BareNewlines.REJECT if chunks else self._bare_newlines
+        OutgoingContent(policy, self._long_lines).check(data)
 
     def check_transaction(self, mail: Mail, recipients: Iterable[Rcpt]) -> None:
         """Raise LocalProtocolError if one of these could not be sent, so that none needs to be."""
@@ -232,8 +244,7 @@ class Client(Machine[ClientEvent, Command]):
         if self._projected not in LEGAL[kind]:
             raise LocalProtocolError(f"{NAMES[kind]} is not allowed {self._projected.value}")
         if isinstance(item, Body):
-            assert self._content is not None
-            self._output.write(self._content.feed(item.data))
+            self._send_content(item.data)
             return
         if self._pending:
             self._check_pipelining(kind)
@@ -245,17 +256,53 @@ class Client(Machine[ClientEvent, Command]):
         else:
             self._terms.check(item)
             data = serialize_command(item)
+            if isinstance(item, Bdat):
+                self._begin_chunk(item)
         self._output.write(data)
         if self._trace is not None:
             self._trace_command(item, data)
         if isinstance(item, Mail):
             self._terms.utf8 = item.smtputf8
+            self._terms.binary = item.body is BodyType.BINARY_MIME
         elif kind is EndOfMessage:
             self._content = None
             self._due = self._recipients if self._lmtp else 1
         self._pending.append(item)
         self._open_group = kind in MAY_BE_FOLLOWED
         self._projected = PROJECTED.get(kind, self._projected)
+        if isinstance(item, Bdat):
+            self._after_chunk()
+
+    def _send_content(self, data: bytes) -> None:
+        if self._projected is State.CHUNK:
+            assert self._chunks is not None
+            self._output.write(self._chunks.feed(data))
+            self._after_chunk()
+        else:
+            assert self._content is not None
+            self._output.write(self._content.feed(data))
+
+    def _begin_chunk(self, chunk: Bdat) -> None:
+        chunks = self._chunks
+        if chunks is None or self._projected is not State.BETWEEN_CHUNKS:
+            chunks = OutgoingChunks(self._long_lines, binary=self._terms.binary)
+        chunks.begin(chunk)
+        self._chunks = chunks
+
+    def _after_chunk(self) -> None:
+        """Say where the session is heading, once all octets of the chunk are queued."""
+        chunks = self._chunks
+        assert chunks is not None
+        if chunks.remaining:
+            self._projected = State.CHUNK
+            return
+        if self._trace is not None:
+            self._trace("C", b"<content>")
+        if not self._pending:
+            # The server did not wait for them.
+            self._projected = self._state
+        else:
+            self._projected = State.READY if chunks.last else State.BETWEEN_CHUNKS
 
     def _refuse_all(self, kind: type[Command]) -> None:
         if self._failure is not None:
@@ -348,14 +395,34 @@ class Client(Machine[ClientEvent, Command]):
         if self._due > 1 and kind is EndOfMessage:
             self._due -= 1
             return reply
+        if isinstance(command, Bdat):
+            if self._chunk_replies_due(command):
+                return reply
+            state = self._after_chunk_reply(command, code)
+        else:
+            state = after(self._state, kind, code)
         self._pending.popleft()
-        self._state = after(self._state, kind, code)
+        self._state = state
         self._take_effect(command, code, reply)
-        if not self._pending:
+        if not self._pending and self._projected is not State.CHUNK:
             self._projected = self._state
         if 300 <= code < 400 and kind is not Data:
             return _challenge(reply)
         return reply
+
+    def _chunk_replies_due(self, chunk: Bdat) -> bool:
+        """Whether more replies than the one that has come answer the chunk, as in LMTP."""
+        if not (self._lmtp and chunk.last and self._state in LEGAL[Bdat]):
+            return False
+        self._chunk_due = (self._chunk_due or self._recipients or 1) - 1
+        return self._chunk_due > 0
+
+    def _after_chunk_reply(self, chunk: Bdat, code: int) -> State:
+        expected = self._state in LEGAL[Bdat]
+        if expected and chunk.last and (code < 400 or self._lmtp):
+            return after(self._state, EndOfMessage, code)
+        # Only RSET helps after a refusal (RFC 3030 section 2).
+        return after(self._state, EndOfChunk, code)
 
     def _take_unasked(self, code: int, lines: tuple[str, ...]) -> Reply:
         self._answered = None
@@ -377,6 +444,7 @@ class Client(Machine[ClientEvent, Command]):
         self._state = self._projected = State.CLOSED
         self._pending.clear()
         self._content = None
+        self._chunks = None
 
     def _take_effect(self, command: Command, code: int, reply: Reply) -> None:
         kind = type(command)

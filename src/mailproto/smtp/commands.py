@@ -1,7 +1,9 @@
 """What a client says: a class for each command, sent by a client and yielded by a server.
 
-``Body`` and ``EndOfMessage`` are the content after DATA. The last three classes are only yielded,
-for what cannot be accepted: each of them carries the reply that ``Server.accept()`` sends.
+``Body`` and ``EndOfMessage`` are the content after DATA. After BDAT a client sends only ``Body``,
+and a server yields the end of each chunk too: ``EndOfChunk``, or for the last ``EndOfMessage``.
+Only yielded are also ``Invalid`` and ``BadContent``, for what cannot be accepted: each of them
+carries the reply that ``Server.accept()`` sends.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ __all__ = [
     "AuthCancel",
     "AuthResponse",
     "BadContent",
+    "Bdat",
     "Body",
     "BodyType",
     "Command",
     "ContentProblem",
     "Data",
     "Ehlo",
+    "EndOfChunk",
     "EndOfMessage",
     "Expn",
     "Helo",
@@ -46,10 +50,12 @@ __all__ = [
 
 
 class BodyType(enum.Enum):
-    """The value of ``BODY=`` (RFC 6152 section 3)."""
+    """The value of ``BODY=`` (RFC 6152 section 3, RFC 3030 section 3)."""
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT_MIME = "8BITMIME"
+    BINARY_MIME = "BINARYMIME"
+    """Any octets, in chunks after BDAT only."""
 
 
 @frozen
@@ -142,6 +148,20 @@ class Data:
 
 
 @frozen
+class Bdat:
+    """``C: BDAT 86 LAST``: so many octets of content follow at once (RFC 3030 section 2).
+
+    A client sends them as ``Body``; the reply comes after the last of them. A server yields it only
+    inside ``Invalid``: what it accepts comes as ``Body``, and ``EndOfChunk`` or ``EndOfMessage``.
+    """
+
+    size: int
+    """Octets of the chunk; 0 is allowed."""
+    last: bool = False
+    """Whether the content ends with this chunk."""
+
+
+@frozen
 class Body:
     """A piece of the content, cut anywhere, without dot stuffing."""
 
@@ -150,7 +170,10 @@ class Body:
 
 @frozen
 class EndOfMessage:
-    """``C: .``: the content is complete. In LMTP a reply for each accepted recipient follows."""
+    """``C: .``: the content is complete. In LMTP a reply for each accepted recipient follows.
+
+    After BDAT a server yields it at the end of the last chunk; a client does not send it then.
+    """
 
     bare_newline: int | None = None
     """Only yielded: offset of the first bare CR or LF, where the policy repaired or passed it."""
@@ -211,6 +234,14 @@ class OtherCommand:
 
 
 @frozen
+class EndOfChunk:
+    """All octets of a BDAT without LAST have come; a 4yz or 5yz ends the transaction."""
+
+    size: int
+    """How many they were."""
+
+
+@frozen
 class Invalid:
     """A line that has only one answer: malformed, out of sequence or beyond a limit.
 
@@ -256,6 +287,7 @@ Command: TypeAlias = (
     | Mail
     | Rcpt
     | Data
+    | Bdat
     | Body
     | EndOfMessage
     | Rset
@@ -268,5 +300,5 @@ Command: TypeAlias = (
 )
 """What a client may send."""
 
-ServerEvent: TypeAlias = Command | Invalid | BadContent
+ServerEvent: TypeAlias = Command | EndOfChunk | Invalid | BadContent
 """What a server may yield. Everything but ``Body`` waits for an answer."""

@@ -14,9 +14,9 @@ from mailproto._core.dot import (
 )
 from mailproto._core.framer import Framer
 from mailproto.errors import LocalProtocolError
-from mailproto.smtp.commands import ContentProblem
+from mailproto.smtp.commands import Bdat, ContentProblem
 
-__all__ = ["IncomingContent", "OutgoingContent"]
+__all__ = ["IncomingChunks", "IncomingContent", "OutgoingChunks", "OutgoingContent"]
 
 LINE_LIMIT: Final = 998
 """Octets of a line of content without its CRLF (RFC 5321 section 4.5.3.1.6)."""
@@ -29,12 +29,14 @@ class IncomingContent:
 
     __slots__ = ("_limit", "_policy", "_unstuffer", "ended", "offset", "problem", "size")
 
-    def __init__(self, policy: BareNewlines, limit: int) -> None:
+    def __init__(
+        self, policy: BareNewlines, limit: int, reader: Unstuffer | _ChunkReader | None = None
+    ) -> None:
         self._policy = policy
         self._limit = limit
-        self._unstuffer = Unstuffer(policy)
+        self._unstuffer = Unstuffer(policy) if reader is None else reader
         self.ended: bool = False
-        """Whether the terminator was read."""
+        """Whether the terminator was read, or all of the chunk."""
         self.size: int = 0
         """Octets that were handed on."""
         self.problem: ContentProblem | None = None
@@ -73,15 +75,90 @@ class IncomingContent:
         return data
 
 
+class IncomingChunks(IncomingContent):
+    """Content that comes by BDAT: limit and policy are those of all chunks together."""
+
+    __slots__ = ("_reader", "chunk_size", "last")
+
+    def __init__(self, policy: BareNewlines, limit: int, *, binary: bool) -> None:
+        if binary:
+            policy = BareNewlines.PASS
+        self.chunk_size: int = 0
+        """Octets of the chunk that was begun."""
+        self._reader = _ChunkReader(policy, binary)
+        self.last: bool = False
+        """Whether the chunk that was begun is the last one."""
+        super().__init__(policy, limit, self._reader)
+
+    def begin(self, chunk: Bdat) -> None:
+        """The next ``chunk.size`` octets of the input belong to the content."""
+        self.ended = False
+        self.chunk_size = chunk.size
+        self.last = chunk.last
+        self._reader.begin(chunk)
+
+
+class _ChunkReader:
+    """``Unstuffer`` for octets that are counted: a dot is a dot, and only newlines are judged."""
+
+    __slots__ = ("_binary", "_last", "_policy", "_remaining", "_seen", "_waiting_cr", "bare")
+
+    def __init__(self, policy: BareNewlines, binary: bool) -> None:
+        self._policy = policy
+        self._binary = binary
+        self._remaining = 0
+        self._last = False
+        self._seen = 0
+        self._waiting_cr = False
+        self.bare: int | None = None
+        """Offset of the first bare CR or LF, if there was one and newlines count."""
+
+    def begin(self, chunk: Bdat) -> None:
+        self._remaining = chunk.size
+        self._last = chunk.last
+
+    def read(self, source: Framer) -> tuple[bytes, bool]:
+        """Content out of ``source``, and whether the chunk is complete."""
+        data = source.read(self._remaining)
+        self._remaining -= len(data)
+        ended = not self._remaining
+        if self._binary:
+            return data, ended
+        if self._waiting_cr:
+            data = b"\r" + data
+        # Whether a CR at the end is bare is said by the next octet, of this chunk or the next.
+        self._waiting_cr = data.endswith(b"\r") and not (ended and self._last)
+        if self._waiting_cr:
+            data = data[:-1]
+        return self._judged(data), ended
+
+    def _judged(self, data: bytes) -> bytes:
+        if self.bare is None:
+            bare = find_bare_newline(data)
+            if bare < 0 and data.endswith(b"\r"):
+                bare = len(data) - 1
+            self._seen += len(data)
+            if bare < 0:
+                return data
+            self.bare = self._seen - len(data) + bare
+            if self._policy is BareNewlines.REJECT:
+                return data[:bare]
+        if self._policy is BareNewlines.REJECT:
+            return b""
+        return _NEWLINE.sub(b"\r\n", data) if self._policy is BareNewlines.REPAIR else data
+
+
 class OutgoingContent:
     """Content that a client sends; what is wrong with it is found before anything is queued."""
 
     __slots__ = ("_line", "_long_lines", "_repair", "_stuffer", "_waiting_cr", "size")
 
-    def __init__(self, policy: BareNewlines, long_lines: bool) -> None:
+    def __init__(
+        self, policy: BareNewlines, long_lines: bool, stuffer: Stuffer | _NoStuffer | None = None
+    ) -> None:
         self._repair = policy is BareNewlines.REPAIR
         self._long_lines = long_lines
-        self._stuffer = Stuffer()
+        self._stuffer = Stuffer() if stuffer is None else stuffer
         self._line = 0
         self._waiting_cr = False
         self.size: int = 0
@@ -146,3 +223,57 @@ class OutgoingContent:
                 return
             bare = found + skipped
         raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size + bare}")
+
+
+class _NoStuffer:
+    """``Stuffer`` for octets that are counted: they stay as they are."""
+
+    __slots__ = ("after_cr",)
+
+    def __init__(self) -> None:
+        self.after_cr: bool = False
+
+    def feed(self, data: bytes) -> bytes:
+        if data:
+            self.after_cr = data.endswith(b"\r")
+        return data
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class OutgoingChunks:
+    """Content that a client sends by BDAT: never repaired, because its size was said before."""
+
+    __slots__ = ("_content", "last", "remaining")
+
+    def __init__(self, long_lines: bool, *, binary: bool) -> None:
+        # Nothing is looked for in binary content.
+        self._content = (
+            None if binary else OutgoingContent(BareNewlines.REJECT, long_lines, _NoStuffer())
+        )
+        self.remaining: int = 0
+        """Octets of the chunk that are yet to be sent."""
+        self.last: bool = False
+        """Whether the chunk that was begun is the last one."""
+
+    def begin(self, chunk: Bdat) -> None:
+        """Begin a chunk. Raises LocalProtocolError and then has changed nothing."""
+        if chunk.last and not chunk.size and self._content is not None:
+            self._content.finish()
+        self.remaining = chunk.size
+        self.last = chunk.last
+
+    def feed(self, data: bytes) -> bytes:
+        """``data`` for the wire. Raises LocalProtocolError and then has changed nothing."""
+        if len(data) > self.remaining:
+            raise LocalProtocolError(
+                f"{len(data)} octets for a chunk that has room for {self.remaining}"
+            )
+        content = self._content
+        if content is not None:
+            if self.last and len(data) == self.remaining:
+                content.check(data)
+            content.feed(data)
+        self.remaining -= len(data)
+        return data

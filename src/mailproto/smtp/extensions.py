@@ -19,7 +19,7 @@ __all__ = ["Capabilities", "Extension"]
 MAIL_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "SIZE": "SIZE",  # RFC 1870
-        "BODY": "8BITMIME",  # RFC 6152
+        "BODY": "8BITMIME",  # RFC 6152, RFC 3030
         "SMTPUTF8": "SMTPUTF8",  # RFC 6531
         "AUTH": "AUTH",  # RFC 4954
         "RET": "DSN",  # RFC 3461

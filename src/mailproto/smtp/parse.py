@@ -27,6 +27,7 @@ from mailproto.smtp.address import (
 )
 from mailproto.smtp.commands import (
     Auth,
+    Bdat,
     BodyType,
     Command,
     Data,
@@ -77,6 +78,9 @@ _DOMAIN: Final = re.compile(r"(?:[\x21-\x7e]|[^\x00-\x7f])+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # sasl-mech (RFC 4422 section 3.1)
 _AUTH: Final = re.compile(r"([A-Za-z0-9_-]{1,20})(?: +([A-Za-z0-9+/]+=*|=))? *")
+
+# bdat-cmd (RFC 3030 section 2)
+_BDAT: Final = re.compile(r"([0-9]{1,20})(?: +([Ll][Aa][Ss][Tt]))?")
 
 # xtext (RFC 3461 section 4)
 _XTEXT: Final = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
@@ -305,6 +309,14 @@ def _auth(_: str, argument: str) -> Command:
     return Auth(match[1].upper(), initial)
 
 
+def _bdat(_: str, argument: str) -> Command:
+    match = _BDAT.fullmatch(argument)
+    size = None if match is None else strict.number(match[1].encode(), strict.NUMBER_64)
+    if match is None or size is None:
+        raise Malformed("Expected a chunk size and perhaps LAST", 501, BAD_ARGUMENTS)
+    return Bdat(size, match[2] is not None)
+
+
 _SIZE_AND_BODY: Final = frozenset({"SIZE", "BODY"})
 _BODIES: Final = {body.value: body for body in BodyType}
 _HELLOS: Final[Mapping[str, Callable[[str], Command]]] = {"EHLO": Ehlo, "HELO": Helo, "LHLO": Lhlo}
@@ -323,6 +335,7 @@ _PARSERS: Final[Mapping[str, Callable[[str, str], Command] | None]] = {
     "VRFY": _query,
     "EXPN": _query,
     "AUTH": _auth,
+    "BDAT": _bdat,
     "MAIL": None,
     "RCPT": None,
 }

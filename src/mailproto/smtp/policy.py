@@ -18,8 +18,12 @@ from mailproto.smtp.address import POSTMASTER
 from mailproto.smtp.commands import (
     Auth,
     AuthResponse,
+    Bdat,
+    BodyType,
     Command,
+    Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
     Expn,
     Helo,
@@ -30,6 +34,7 @@ from mailproto.smtp.commands import (
     StartTLS,
     Vrfy,
 )
+from mailproto.smtp.content import IncomingChunks
 from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Extension, parameters_of
 from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.states import LEGAL, NAMES, State, after
@@ -57,6 +62,8 @@ class Policy:
     allow_insecure_auth: bool
     trust_auth_parameter: bool
     smtputf8: bool
+    chunking: bool
+    binarymime: bool
     enhanced_codes: bool
     extensions: tuple[Extension, ...]
     bare_newlines: BareNewlines
@@ -73,6 +80,10 @@ class Policy:
             "SIZE": (str(self.limits.content),),
             "8BITMIME": (),
         }
+        if self.chunking:
+            keywords["CHUNKING"] = ()
+        if self.binarymime:
+            keywords["BINARYMIME"] = ()
         if self.starttls and not tls:
             keywords["STARTTLS"] = ()
         if self.mechanisms and self.allows_auth(tls):
@@ -89,7 +100,7 @@ class Policy:
         """The first line."""
         return Reply(220, f"{self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}")
 
-    def hello(self, command: Command, tls: bool) -> Reply:
+    def hello(self, command: object, tls: bool) -> Reply:
         """The positive answer to EHLO, HELO and LHLO."""
         if isinstance(command, Helo):
             return Reply(250, self.hostname)
@@ -117,15 +128,17 @@ class Session:
     failed_authentications: int = 0
     transaction: Mail | None = field(default=None)
     recipients: int = 0
+    chunks: IncomingChunks | None = None
+    """The content so far, once a BDAT has begun it."""
 
-    def answered(self, command: Command, code: int, policy: Policy) -> None:
+    def answered(self, command: Command | EndOfChunk, code: int, policy: Policy) -> None:
         """Take note of a command and its answer."""
         kind = type(command)
         self.state = after(self.state, kind, code)
         if code >= 400:
             if kind is Auth or kind is AuthResponse:
                 self.failed_authentications += 1
-            elif kind is EndOfMessage:
+            elif kind is EndOfMessage or kind is EndOfChunk:
                 self.end_transaction()
         elif kind is Rcpt:
             self.recipients += 1
@@ -139,9 +152,10 @@ class Session:
             self.authenticated = True
 
     def end_transaction(self) -> None:
-        """Forget sender and recipients."""
+        """Forget sender, recipients and chunks."""
         self.transaction = None
         self.recipients = 0
+        self.chunks = None
 
     def _hello(self, extended: bool, policy: Policy) -> None:
         self.end_transaction()
@@ -211,6 +225,8 @@ def _needs_authentication(policy: Policy, session: Session, _: Command) -> Reply
 def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
     if command.size is not None and command.size > policy.limits.content:
         return policy.too_large()
+    if command.body is BodyType.BINARY_MIME and not policy.binarymime:
+        return Reply(555, "BODY=BINARYMIME is not supported", _BAD_ARGUMENTS)
     return _needs_authentication(policy, session, command) if policy.require_auth else None
 
 
@@ -225,6 +241,21 @@ def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
     return None
 
 
+def _data(_: Policy, session: Session, __: Data) -> Reply | None:
+    mail = session.transaction
+    if mail is not None and mail.body is BodyType.BINARY_MIME:
+        return Reply(503, "BODY=BINARYMIME needs BDAT", _OUT_OF_SEQUENCE)
+    return None
+
+
+def _bdat(policy: Policy, session: Session, _: Bdat) -> Reply | None:
+    if not policy.chunking:
+        return Reply(502, "CHUNKING is not offered", _OUT_OF_SEQUENCE)
+    if not session.extended:
+        return Reply(503, "BDAT needs EHLO", _OUT_OF_SEQUENCE)
+    return None
+
+
 _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     Ehlo: _hello,
     Helo: _hello,
@@ -233,6 +264,8 @@ _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     Auth: _auth,
     Mail: _mail,
     Rcpt: _rcpt,
+    Data: _data,
+    Bdat: _bdat,
     Vrfy: _needs_authentication,
     Expn: _needs_authentication,
 }

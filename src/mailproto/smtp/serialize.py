@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mailproto._core import abnf
+from mailproto._core import abnf, strict
 from mailproto.errors import LocalProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.address import (
@@ -24,6 +24,7 @@ from mailproto.smtp.commands import (
     Auth,
     AuthCancel,
     AuthResponse,
+    Bdat,
     Command,
     Data,
     Ehlo,
@@ -212,6 +213,12 @@ def _response(command: AuthResponse) -> str:
     return wire.encode(command.data).decode()
 
 
+def _bdat(command: Bdat) -> str:
+    if not 0 <= command.size <= strict.NUMBER_64:
+        raise LocalProtocolError(f"{command.size} is not the size of a chunk")
+    return f"BDAT {command.size} LAST" if command.last else f"BDAT {command.size}"
+
+
 def _noop(command: Noop) -> str:
     return _with_text("NOOP", command.text)
 
@@ -258,6 +265,7 @@ _SERIALIZERS: Final[Mapping[type, Callable[..., str]]] = {
     AuthResponse: _response,
     Mail: _mail,
     Rcpt: _rcpt,
+    Bdat: _bdat,
     Noop: _noop,
     Vrfy: _query,
     Expn: _query,

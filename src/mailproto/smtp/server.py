@@ -31,9 +31,12 @@ from mailproto.smtp.commands import (
     AuthCancel,
     AuthResponse,
     BadContent,
+    Bdat,
     Body,
+    BodyType,
     ContentProblem,
     Data,
+    EndOfChunk,
     EndOfMessage,
     Expn,
     Help,
@@ -48,7 +51,7 @@ from mailproto.smtp.commands import (
     StartTLS,
     Vrfy,
 )
-from mailproto.smtp.content import IncomingContent
+from mailproto.smtp.content import IncomingChunks, IncomingContent
 from mailproto.smtp.extensions import Capabilities, Extension
 from mailproto.smtp.parse import Malformed, parse_command
 from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
@@ -62,6 +65,7 @@ _OK: Final[Mapping[type, Reply]] = {
     Mail: Reply(250, "OK", EnhancedCode(2, 1, 0)),
     Rcpt: Reply(250, "OK", EnhancedCode(2, 1, 5)),
     Data: Reply(354, "End data with <CR><LF>.<CR><LF>"),
+    EndOfChunk: Reply(250, "OK", EnhancedCode(2, 0, 0)),
     EndOfMessage: Reply(250, "OK", EnhancedCode(2, 0, 0)),
     Rset: Reply(250, "OK", EnhancedCode(2, 0, 0)),
     Noop: Reply(250, "OK", EnhancedCode(2, 0, 0)),
@@ -97,12 +101,22 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     ``mechanisms`` are the SASL mechanisms to offer; without TLS none is, unless
     ``allow_insecure_auth``. ``require_auth`` has MAIL, VRFY and EXPN wait for authentication.
-    ``starttls`` offers STARTTLS. ``extensions`` are added to the reply to EHLO. With
-    ``trust_auth_parameter`` the AUTH= of MAIL is believed (RFC 4954 section 5); otherwise it is
-    yielded as ``NULL_PATH``. The constructor raises LocalProtocolError for what it cannot announce.
+    ``starttls`` offers STARTTLS. ``chunking`` offers BDAT, and ``binarymime`` any octets in its
+    chunks. ``extensions`` are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH=
+    of MAIL is believed (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``.
+    The constructor raises LocalProtocolError for what it cannot announce.
     """
 
-    __slots__ = ("_canonical", "_content", "_due", "_in_hand", "_limits", "_policy", "_session")
+    __slots__ = (
+        "_canonical",
+        "_content",
+        "_due",
+        "_in_hand",
+        "_limits",
+        "_policy",
+        "_session",
+        "_skip",
+    )
 
     def __init__(
         self,
@@ -116,12 +130,16 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         allow_insecure_auth: bool = False,
         trust_auth_parameter: bool = False,
         smtputf8: bool = True,
+        chunking: bool = True,
+        binarymime: bool = False,
         enhanced_codes: bool = True,
         extensions: Iterable[Extension] = (),
         bare_newlines: BareNewlines = BareNewlines.REJECT,
         limits: SMTPServerLimits | None = None,
         trace: Trace | None = None,
     ) -> None:
+        if binarymime and not chunking:
+            raise LocalProtocolError("BINARYMIME needs CHUNKING (RFC 3030 section 3)")
         self._policy = Policy(
             check_domain(hostname),
             lmtp,
@@ -131,6 +149,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             allow_insecure_auth,
             trust_auth_parameter,
             smtputf8,
+            chunking,
+            binarymime,
             enhanced_codes,
             tuple(extensions),
             bare_newlines,
@@ -146,6 +166,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._in_hand: ServerEvent | None = None
         # Replies that the end of the content still waits for.
         self._due = 0
+        # Octets of a refused chunk that are yet to come, before its refusal is yielded.
+        self._skip: tuple[int, Invalid] | None = None
 
     def start_tls(self) -> None:
         """Go on as a fresh machine under TLS; the client begins anew with EHLO (RFC 3207)."""
@@ -222,6 +244,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             return PAUSED
         if self._content is not None:
             return self._read_content(self._content)
+        if self._skip is not None:
+            return self._skip_chunk(*self._skip)
         session = self._session
         state = session.state
         if state is State.GREETING:
@@ -244,6 +268,37 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             event = self._read_command(line)
             if self._trace is not None:
                 self._trace("C", _shown(line, event))
+            if type(event) is Bdat:
+                return self._begin_chunk(event)
+            if type(event) is Invalid and type(event.command) is Bdat:
+                return self._skip_chunk(event.command.size, event)
+        self._in_hand = event
+        return event
+
+    def _begin_chunk(self, chunk: Bdat) -> ServerEvent | Signal:
+        policy, session = self._policy, self._session
+        mail = session.transaction
+        if session.chunks is None:
+            session.chunks = IncomingChunks(
+                policy.bare_newlines,
+                policy.limits.content,
+                binary=mail is not None and mail.body is BodyType.BINARY_MIME,
+            )
+        session.chunks.begin(chunk)
+        session.state = State.CHUNK
+        self._content = session.chunks
+        return self._read_content(session.chunks)
+
+    def _skip_chunk(self, size: int, event: Invalid) -> ServerEvent | Signal:
+        """Drop all octets of a refused chunk: only then is it answered (RFC 3030 section 2)."""
+        while size and (dropped := self._input.read(size)):
+            size -= len(dropped)
+        if size:
+            self._skip = (size, event)
+            if self._input.ended:
+                raise RemoteProtocolError("the connection was closed inside the content")
+            return NEED_DATA
+        self._skip = None
         self._in_hand = event
         return event
 
@@ -256,17 +311,23 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _read_command(self, line: bytes) -> ServerEvent:
         policy, session = self._policy, self._session
-        if session.errors > self._limits.errors:
-            reply = Reply(421, "Too many errors", _NO_SERVICE)
-            return Invalid(_without_secret(line), reply.text, reply)
         try:
             command = parse_command(line, session.mail_parameters, session.rcpt_parameters)
         except Malformed as error:
             _refuse_another_protocol(line)
+            if line[:4].upper() == b"BDAT":
+                # Where its octets end is unknown.
+                raise RemoteProtocolError(error.problem, error.reply) from None
+            if session.errors > self._limits.errors:
+                return Invalid(_without_secret(line), error.problem, _TOO_MANY_ERRORS)
             return Invalid(_without_secret(line), error.problem, error.reply)
         if type(command) is OtherCommand:
             _refuse_another_protocol(line)
-        refused = refusal(policy, session, command)
+        refused = (
+            _TOO_MANY_ERRORS
+            if session.errors > self._limits.errors
+            else refusal(policy, session, command)
+        )
         if refused is not None:
             return Invalid(_without_secret(line), refused.text, refused, command)
         if (
@@ -294,27 +355,32 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _read_content(
         self, content: IncomingContent
-    ) -> Body | EndOfMessage | BadContent | ConnectionClosed | Signal:
+    ) -> Body | EndOfChunk | EndOfMessage | BadContent | Signal:
         if not content.ended:
-            if len(self._input):
-                data = content.read(self._input)
-                if data:
-                    return Body(data)
+            data = content.read(self._input)
+            if data:
+                return Body(data)
             if not content.ended:
                 if self._input.ended:
                     raise RemoteProtocolError("the connection was closed inside the content")
                 return NEED_DATA
         self._content = None
-        self._due = self._session.recipients if self._policy.lmtp else 1
+        chunks = self._session.chunks
+        last = chunks is None or chunks.last
+        self._due = self._session.recipients if self._policy.lmtp and last else 1
         if self._trace is not None:
-            self._trace("C", b"<%d octets of content>" % content.size)
-            self._trace("C", b".")
+            size = content.size if chunks is None else chunks.chunk_size
+            self._trace("C", b"<%d octets of content>" % size)
+            if chunks is None:
+                self._trace("C", b".")
         self._in_hand = event = self._verdict(content)
         return event
 
-    def _verdict(self, content: IncomingContent) -> EndOfMessage | BadContent:
+    def _verdict(self, content: IncomingContent) -> EndOfChunk | EndOfMessage | BadContent:
         problem, offset = content.problem, content.offset
         if problem is None:
+            if isinstance(content, IncomingChunks) and not content.last:
+                return EndOfChunk(content.chunk_size)
             return EndOfMessage(content.bare_newline)
         if problem is ContentProblem.TOO_LARGE:
             return BadContent(problem, offset, self._policy.too_large())
@@ -415,7 +481,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 self._due -= 1
                 if self._due:
                     return
-                session.answered(EndOfMessage(), code, self._policy)
+                between = session.chunks is not None and not session.chunks.last
+                end = EndOfChunk(0) if between else EndOfMessage()
+                session.answered(end, code, self._policy)
             elif not isinstance(event, Invalid | BadContent):
                 session.answered(event, code, self._policy)
                 if code == 354:
@@ -432,16 +500,18 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         return Reply(421, "Closing the connection after a protocol error", _NO_SERVICE)
 
 
-_LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
-_HIDDEN: Final = b"<hidden>"
 def _refuse_another_protocol(line: bytes) -> None:
     if opens_another_protocol(line):
         raise RemoteProtocolError(f"this is not SMTP: {line[:64]!r}")
 
 
+_TOO_MANY_ERRORS: Final = Reply(421, "Too many errors", _NO_SERVICE)
+_LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
+_HIDDEN: Final = b"<hidden>"
 _WAITING_FOR: Final[Mapping[State, str]] = {
     State.GREETING: "the greeting",
     State.CONTENT: "the content",
+    State.CHUNK: "the rest of a chunk",
     State.AUTHENTICATING: "a response of AUTH",
     State.CLOSED: "the end of the connection",
 }

@@ -13,10 +13,12 @@ from mailproto.smtp.commands import (
     Auth,
     AuthCancel,
     AuthResponse,
+    Bdat,
     Body,
     Command,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
     Expn,
     Helo,
@@ -45,12 +47,22 @@ class State(enum.Enum):
     ENVELOPE = "before a recipient was accepted"
     RECIPIENTS = "inside a transaction"
     CONTENT = "inside the content"
+    CHUNK = "inside a chunk"
+    BETWEEN_CHUNKS = "between the chunks of a message"
+    CHUNK_REFUSED = "after a refused chunk, before RSET"
     AUTHENTICATING = "inside an AUTH exchange"
     CLOSED = "at the end of the session"
 
 
 # Tuples: finding a member in one is quicker than hashing it.
-_ANY: Final = (State.START, State.READY, State.ENVELOPE, State.RECIPIENTS)
+_ANY: Final = (
+    State.START,
+    State.READY,
+    State.ENVELOPE,
+    State.RECIPIENTS,
+    State.BETWEEN_CHUNKS,
+    State.CHUNK_REFUSED,
+)
 
 LEGAL: Final[Mapping[type[Command], tuple[State, ...]]] = {
     Ehlo: _ANY,
@@ -63,7 +75,8 @@ LEGAL: Final[Mapping[type[Command], tuple[State, ...]]] = {
     Mail: (State.READY,),
     Rcpt: (State.ENVELOPE, State.RECIPIENTS),
     Data: (State.RECIPIENTS,),
-    Body: (State.CONTENT,),
+    Bdat: (State.RECIPIENTS, State.BETWEEN_CHUNKS),
+    Body: (State.CONTENT, State.CHUNK),
     EndOfMessage: (State.CONTENT,),
     Rset: _ANY,
     Noop: _ANY,
@@ -86,6 +99,7 @@ SUCCESS: Final[Mapping[type, frozenset[int]]] = {
     Mail: frozenset({250}),
     Rcpt: frozenset({250, 251}),
     Data: frozenset({354}),
+    EndOfChunk: frozenset({250}),
     EndOfMessage: frozenset({250}),
     Rset: frozenset({250}),
     Noop: frozenset({250}),
@@ -97,8 +111,8 @@ SUCCESS: Final[Mapping[type, frozenset[int]]] = {
 }
 """The positive replies that a server may give (RFC 5321 section 4.3.2, RFC 4954, RFC 3207)."""
 
-MAY_BE_FOLLOWED: Final = frozenset({Mail, Rcpt, Rset, EndOfMessage})
-"""What need not be the last command of a pipelined group (RFC 2920 section 3.1)."""
+MAY_BE_FOLLOWED: Final = frozenset({Mail, Rcpt, Rset, Bdat, EndOfMessage})
+"""What need not be the last command of a pipelined group (RFC 2920 section 3.1, RFC 3030)."""
 
 PROJECTED: Final[Mapping[type, State]] = {
     Mail: State.ENVELOPE,
@@ -111,6 +125,7 @@ PROJECTED: Final[Mapping[type, State]] = {
 NAMES: Final[Mapping[type, str]] = {
     **{kind: kind.__name__.upper() for kind in LEGAL},
     Body: "content",
+    EndOfChunk: "the end of a chunk",
     EndOfMessage: "the end of the content",
     AuthResponse: "a response of AUTH",
     AuthCancel: "the cancelling of AUTH",
@@ -118,7 +133,7 @@ NAMES: Final[Mapping[type, str]] = {
 }
 """What to call a command in messages."""
 
-_ON_SUCCESS: Final[Mapping[type[Command], State]] = {
+_ON_SUCCESS: Final[Mapping[type, State]] = {
     Ehlo: State.READY,
     Helo: State.READY,
     Lhlo: State.READY,
@@ -127,17 +142,19 @@ _ON_SUCCESS: Final[Mapping[type[Command], State]] = {
     Mail: State.ENVELOPE,
     Rcpt: State.RECIPIENTS,
     Data: State.CONTENT,
+    EndOfChunk: State.BETWEEN_CHUNKS,
     EndOfMessage: State.READY,
     Quit: State.CLOSED,
 }
-_ON_REFUSAL: Final[Mapping[type[Command], State]] = {
+_ON_REFUSAL: Final[Mapping[type, State]] = {
     AuthResponse: State.READY,
     AuthCancel: State.READY,
+    EndOfChunk: State.CHUNK_REFUSED,
     EndOfMessage: State.READY,
 }
 
 
-def after(state: State, command: type[Command], code: int) -> State:
+def after(state: State, command: type[Command | EndOfChunk], code: int) -> State:
     """The state after ``command`` was answered with ``code``."""
     if code < 300 or (command is Data and code < 400):
         if command is Rset:

@@ -11,7 +11,10 @@ from mailproto.errors import LocalProtocolError
 from mailproto.smtp.address import Mailbox
 from mailproto.smtp.commands import (
     Auth,
+    Bdat,
+    BodyType,
     Command,
+    Data,
     Ehlo,
     Expn,
     Helo,
@@ -38,6 +41,8 @@ class Terms:
     capabilities: Capabilities | None = None
     utf8: bool = False
     """Whether the transaction was begun with SMTPUTF8."""
+    binary: bool = False
+    """Whether it was begun with BODY=BINARYMIME."""
 
     def offers(self, extension: str) -> bool:
         """Whether the server has offered the extension."""
@@ -78,7 +83,10 @@ def _auth(terms: Terms, command: Auth) -> None:
 def _mail(terms: Terms, command: Mail) -> None:
     if command.size is not None:
         terms.require("SIZE", "SIZE=")
-    if command.body is not None:
+    if command.body is BodyType.BINARY_MIME:
+        terms.require("BINARYMIME", "BODY=BINARYMIME")
+        terms.require("CHUNKING", "BODY=BINARYMIME")
+    elif command.body is not None:
         terms.require("8BITMIME", "BODY=")
     if command.smtputf8:
         terms.require("SMTPUTF8", "SMTPUTF8")
@@ -103,6 +111,15 @@ def _parameters(terms: Terms, used: Iterable[Parameter], known: Mapping[str, str
             terms.require(known[parameter.keyword], parameter.keyword)
 
 
+def _bdat(terms: Terms, _: Bdat) -> None:
+    terms.require("CHUNKING", "BDAT")
+
+
+def _data(terms: Terms, _: Data) -> None:
+    if terms.binary:
+        raise LocalProtocolError("content that is BINARYMIME is sent by BDAT, not by DATA")
+
+
 def _query(terms: Terms, command: Vrfy | Expn) -> None:
     if command.smtputf8:
         terms.require("SMTPUTF8", "SMTPUTF8")
@@ -116,6 +133,8 @@ _RULES: Final[Mapping[type, Callable[..., None]]] = {
     Auth: _auth,
     Mail: _mail,
     Rcpt: _rcpt,
+    Bdat: _bdat,
+    Data: _data,
     Vrfy: _query,
     Expn: _query,
 }

@@ -108,6 +108,7 @@ commands: st.SearchStrategy[smtp.Command] = st.one_of(
     mails(),
     rcpts(utf8=True),
     st.just(smtp.Data()),
+    st.builds(smtp.Bdat, st.integers(0, 2**63 - 1), st.booleans()),
     st.just(smtp.Rset()),
     st.builds(smtp.Noop, _arguments),
     st.builds(smtp.Vrfy, _queries, st.booleans()),
@@ -158,6 +159,7 @@ command_lines: st.SearchStrategy[bytes] = st.one_of(
             b"DATA", b"RSET", b"NOOP", b"QUIT", b"HELP", b"VRFY x", b"EXPN x", b"STARTTLS",
             b"AUTH PLAIN", b"AUTH PLAIN AGEAYg==", b"AUTH X", b"*", b"=", b"AGEAYg==", b".", b"..",
             b"", b" ", b"MAIL FROM:<>", b"RCPT TO:<>", b"MAIL FROM:<a@b> SIZE=x", b"BDAT 3 LAST",
+            b"BDAT 2", b"BDAT 0 LAST", b"BDAT", b"BDAT 01 last",
             b"MAIL FROM:<\xc3\xa4@b> SMTPUTF8", b"NOOP\r", b"NOOP\n", b"\x16\x03\x01\x02\x00\x01",
             b"GET / HTTP/1.1", b"XFOO bar", b"AUTH PLAIN AGEAYg", b"RCPT TO:<a@b> NOTIFY=NEVER",
         ]

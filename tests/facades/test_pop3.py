@@ -10,6 +10,7 @@ from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
     ConnectionLost,
+    DeadlineExceeded,
     RemoteProtocolError,
     SecurityError,
 )
@@ -167,6 +168,19 @@ def test_P22_a_quit_that_is_not_answered_is_an_error(facade: Facade) -> None:
         ) as client,
     ):
         client.delete(1)
+
+
+def test_P24_a_server_that_is_silent_runs_into_the_timeout(facade: Facade) -> None:
+    def talk(conversation: Conversation) -> None:
+        conversation.say(b"+OK ready\r\n")
+        conversation.rest()
+
+    with scripted(talk) as (port, _):
+        client = facade.connect("pop3", port, tls="none", timeout=0.2)
+        with pytest.raises(DeadlineExceeded):
+            client.capabilities()
+        assert client.closed
+        client.close()
 
 
 def test_a_greeting_that_refuses(facade: Facade) -> None:

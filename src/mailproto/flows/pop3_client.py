@@ -45,23 +45,32 @@ class Session:
         message = yield from session.retrieve(1)
         yield from session.quit()
 
+    ``timeout`` bounds the wait for each answer in seconds (``None``: what the machine suggests).
+
     Every method raises CommandFailed for ``-ERR`` (AuthenticationFailed where the credentials are
     at fault), ProtocolError for an answer that makes no sense, RemoteProtocolError when the
     framing is lost, ConnectionLost when the connection ends, DeadlineExceeded when an answer takes
     too long.
     """
 
-    def __init__(self, machine: pop3.Client, *, allow_insecure_auth: bool = False) -> None:
+    def __init__(
+        self,
+        machine: pop3.Client,
+        *,
+        allow_insecure_auth: bool = False,
+        timeout: float | None = None,
+    ) -> None:
         self.machine = machine
         """The machine: its ``state``, ``capabilities``, ``quirks`` may be read at any time."""
         self._allow_insecure_auth = allow_insecure_auth
+        self._timeout = timeout
         self._since_renewal = 0
 
     # --------------------------------------------------------------------------- before the login
 
     def greet(self) -> Flow[pop3.Greeting]:
         """Wait for the greeting. Raises CommandFailed if the server refuses service."""
-        yield from deadline(self.machine.timeout_hint)
+        yield from deadline(self._seconds)
         event = yield from self._event()
         if isinstance(event, pop3.Err):
             raise _failed("the connection", event)
@@ -273,6 +282,11 @@ class Session:
 
     # ------------------------------------------------------------------------------------ the wire
 
+    @property
+    def _seconds(self) -> float:
+        """How long the server may take for an answer, or for the next mebibyte of one."""
+        return self.machine.timeout_hint if self._timeout is None else self._timeout
+
     def _event(self) -> Flow[pop3.ClientEvent]:
         """The machine's next event; what it has to say goes out when it needs more input."""
         machine = self.machine
@@ -299,7 +313,7 @@ class Session:
         if isinstance(self.machine.next_event(), pop3.ConnectionClosed):
             raise ConnectionLost("the server has closed the connection")
         self.machine.send(command)
-        yield from deadline(self.machine.timeout_hint)
+        yield from deadline(self._seconds)
         return (yield from self._event())
 
     def _granted(self, command: pop3.Command) -> Flow[pop3.Answer | pop3.Unparsed]:
@@ -318,7 +332,7 @@ class Session:
         while not isinstance(event := (yield from self._event()), pop3.EndOfListing):
             if isinstance(event, kind):
                 add(event)
-                yield from deadline(self.machine.timeout_hint)
+                yield from deadline(self._seconds)
             elif odd is None and isinstance(event, pop3.Unparsed):
                 odd = event
         if odd is not None:
@@ -332,7 +346,7 @@ class Session:
         self._since_renewal += len(event.data)
         if self._since_renewal >= _RENEW:
             self._since_renewal = 0
-            yield from deadline(self.machine.timeout_hint)
+            yield from deadline(self._seconds)
         return event.data
 
     def _message(self, command: pop3.Command) -> Flow[bytes]:

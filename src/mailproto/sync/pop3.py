@@ -30,6 +30,7 @@ def connect(
     tls_context: ssl.SSLContext | None = None,
     allow_insecure_auth: bool = False,
     apop: bool = False,
+    timeout: float | None = None,
     connect_timeout: float | None = 30.0,
     trace: Trace | None = None,
 ) -> Client:
@@ -37,8 +38,8 @@ def connect(
 
     ``port`` is 995 or 110 by default, as ``tls`` has it. ``login`` is user and password, or
     credentials of ``mailproto.sasl``. ``tls_context`` verifies the server, by default against the
-    system's authorities. ``apop`` allows ``Client.apop``. ``trace`` gets every line, without
-    secrets.
+    system's authorities. ``apop`` allows ``Client.apop``. ``timeout`` bounds the wait for each
+    answer in seconds. ``trace`` gets every line, without secrets.
 
     Raises ConnectionLost, TLSError, SecurityError, CommandFailed, AuthenticationFailed.
     """
@@ -52,7 +53,7 @@ def connect(
     )
     try:
         machine = Machine(tls=tls == "implicit", apop=apop, trace=trace)
-        session = Session(machine, allow_insecure_auth=allow_insecure_auth)
+        session = Session(machine, allow_insecure_auth=allow_insecure_auth, timeout=timeout)
         driver.run(open_pop3(session, tls, login))
     except BaseException:
         driver.abort()

@@ -382,9 +382,9 @@ def test_extensions_of_the_application_allow_their_parameters() -> None:
     )
     assert events[0] == smtp.Mail(
         smtp.Mailbox("a", "b"),
-        parameters=(smtp.Parameter("RET", "HDRS"), smtp.Parameter("X-COLOUR", "red")),
+        parameters=(smtp.Ret("HDRS"), smtp.Parameter("X-COLOUR", "red")),
     )
-    assert events[1] == smtp.Rcpt(smtp.Mailbox("c", "d"), (smtp.Parameter("NOTIFY", "NEVER"),))
+    assert events[1] == smtp.Rcpt(smtp.Mailbox("c", "d"), (smtp.Notify(frozenset()),))
     assert codes(machine) == [250, 250, 555, 555]
 
 

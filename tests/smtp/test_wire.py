@@ -191,8 +191,8 @@ def test_replies_that_cannot_be_written(reply: smtp.Reply) -> None:
             smtp.Rcpt(
                 alice,
                 (
-                    smtp.Parameter("NOTIFY", "SUCCESS,DELAY"),
-                    smtp.Parameter("ORCPT", "rfc822;a+2Bb@c"),
+                    smtp.Notify(frozenset({"SUCCESS", "DELAY"})),
+                    smtp.Orcpt("rfc822", "a+b@c"),
                 ),
             ),
         ),

@@ -48,8 +48,8 @@ from mailproto.smtp import (
     Lhlo,
     Mail,
     Mailbox,
+    MailParameter,
     Noop,
-    Parameter,
     Quit,
     Rcpt,
     Reply,
@@ -234,7 +234,7 @@ class Session:
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
-        parameters: tuple[Parameter, ...] = (),
+        parameters: tuple[MailParameter, ...] = (),
         body: BodyType | None = None,
         chunking: bool | None = None,
     ) -> Flow[SendResult]:

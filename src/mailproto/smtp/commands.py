@@ -15,6 +15,7 @@ from attrs import field
 
 from mailproto._core.frozen import frozen
 from mailproto.smtp.address import ForwardPath, ReversePath
+from mailproto.smtp.parameters import MailParameter, RcptParameter
 from mailproto.smtp.replies import Reply
 
 __all__ = [
@@ -39,7 +40,6 @@ __all__ = [
     "Mail",
     "Noop",
     "OtherCommand",
-    "Parameter",
     "Quit",
     "Rcpt",
     "Rset",
@@ -56,16 +56,6 @@ class BodyType(enum.Enum):
     EIGHT_BIT_MIME = "8BITMIME"
     BINARY_MIME = "BINARYMIME"
     """Any octets, in chunks after BDAT only."""
-
-
-@frozen
-class Parameter:
-    """A parameter of MAIL or RCPT that has no field of its own: ``NOTIFY=NEVER``."""
-
-    keyword: str
-    """In upper case."""
-    value: str | None = None
-    """As spelt, or ``None`` where there is no ``=``."""
 
 
 @frozen
@@ -130,8 +120,8 @@ class Mail:
     """Addresses and header fields may hold UTF-8 (RFC 6531 section 3.4)."""
     auth: ReversePath | None = None
     """Who submitted the message (RFC 4954 section 5); ``NULL_PATH`` says unknown."""
-    parameters: tuple[Parameter, ...] = ()
-    """The others, in their order."""
+    parameters: tuple[MailParameter, ...] = ()
+    """The others, in their order; those that an RFC gives have a class each."""
 
 
 @frozen
@@ -139,7 +129,7 @@ class Rcpt:
     """``C: RCPT TO:<bob@example.com>``: one more recipient (RFC 5321 section 4.1.1.3)."""
 
     forward_path: ForwardPath
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[RcptParameter, ...] = ()
 
 
 @frozen

@@ -39,7 +39,6 @@ from mailproto.smtp.commands import (
     Mail,
     Noop,
     OtherCommand,
-    Parameter,
     Quit,
     Rcpt,
     Rset,
@@ -47,6 +46,15 @@ from mailproto.smtp.commands import (
     Vrfy,
 )
 from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
+from mailproto.smtp.parameters import (
+    HoldFor,
+    HoldUntil,
+    MailParameter,
+    RcptParameter,
+    of_xtext,
+    parse_mail_parameter,
+    parse_rcpt_parameter,
+)
 from mailproto.smtp.replies import EnhancedCode, Reply
 
 __all__ = ["Malformed", "parse_command", "parse_reply", "parse_reply_line"]
@@ -73,6 +81,8 @@ _TO: Final = re.compile("[Tt][Oo]: *")
 _PARAMETER: Final = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=((?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+))?"
 )
+# The padding of base64 is not an esmtp-value, but RFC 3885 section 3.1 has it there.
+_BASE64_PARAMETER: Final = re.compile(r"([Mm][Tt][Rr][Kk])=([\x21-\x7e]+)")
 _VERB: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _DOMAIN: Final = re.compile(r"(?:[\x21-\x7e]|[^\x00-\x7f])+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -81,10 +91,6 @@ _AUTH: Final = re.compile(r"([A-Za-z0-9_-]{1,20})(?: +([A-Za-z0-9+/]+=*|=))? *")
 
 # bdat-cmd (RFC 3030 section 2)
 _BDAT: Final = re.compile(r"([0-9]{1,20})(?: +([Ll][Aa][Ss][Tt]))?")
-
-# xtext (RFC 3461 section 4)
-_XTEXT: Final = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
-_HEXCHAR: Final = re.compile(rb"\+([0-9A-F]{2})")
 
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n\x00]*))?")
 _ENHANCED: Final = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?: (.*))?", re.DOTALL)
@@ -171,7 +177,13 @@ def _rcpt(argument: str, accepted: frozenset[str]) -> Rcpt:
     if not rest:
         return Rcpt(path)
     found = _parameters(rest, "RCPT", accepted, MAIL_PARAMETERS)
-    return Rcpt(path, tuple([Parameter(*item) for item in found.items()]))
+    parameters: list[RcptParameter] = []
+    for keyword, value in found.items():
+        parameter = parse_rcpt_parameter(keyword, value)
+        if parameter is None:
+            _bad_value(keyword, value)
+        parameters.append(parameter)
+    return Rcpt(path, tuple(parameters))
 
 
 def _short(match: re.Match[str]) -> bool:
@@ -205,7 +217,7 @@ def _parameters(
     for item in text.split(" "):
         if not item:
             continue
-        match = _PARAMETER.fullmatch(item)
+        match = _PARAMETER.fullmatch(item) or _BASE64_PARAMETER.fullmatch(item)
         if match is None:
             raise Malformed(f"Malformed parameter {_quoted(item)}", 501, BAD_ARGUMENTS)
         keyword = match[1].upper()
@@ -239,20 +251,27 @@ def _with_parameters(path: ReversePath, text: str, accepted: frozenset[str]) -> 
             _bad_value("SMTPUTF8", value)
     if "AUTH" in found:
         auth = _identity(found.pop("AUTH"))
-    parameters = tuple([Parameter(*item) for item in found.items()])
-    return Mail(path, size, body, smtputf8, auth, parameters)
+    parameters: list[MailParameter] = []
+    for keyword, value in found.items():
+        parameter = parse_mail_parameter(keyword, value)
+        if parameter is None:
+            _bad_value(keyword, value)
+        parameters.append(parameter)
+    if HoldFor.keyword in found and HoldUntil.keyword in found:
+        raise Malformed("HOLDFOR and HOLDUNTIL exclude each other", 501, BAD_ARGUMENTS)
+    return Mail(path, size, body, smtputf8, auth, tuple(parameters))
 
 
 def _identity(value: str | None) -> ReversePath:
     """The value of AUTH= (RFC 4954 section 5): a mailbox in xtext, or ``<>``."""
     if value == "<>":
         return NULL_PATH
-    if value is None or _XTEXT.fullmatch(value) is None:
+    decoded = None if value is None else of_xtext(value)
+    if decoded is None:
         _bad_value("AUTH", value)
-    decoded = _HEXCHAR.sub(lambda match: bytes.fromhex(match[1].decode()), value.encode())
     try:
-        return Mailbox.parse(decoded.decode())
-    except (AddressError, UnicodeDecodeError):
+        return Mailbox.parse(decoded)
+    except AddressError:
         _bad_value("AUTH", value)
 
 

@@ -93,6 +93,9 @@ class Policy:
         if self.smtputf8:
             keywords["SMTPUTF8"] = ()
         for extension in self.extensions:
+            if extension.keyword.upper() == "REQUIRETLS" and not tls:
+                # RFC 8689 section 2: offered under TLS only.
+                continue
             keywords[extension.keyword.upper()] = extension.values
         return MappingProxyType(keywords)
 

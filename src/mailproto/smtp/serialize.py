@@ -35,7 +35,6 @@ from mailproto.smtp.commands import (
     Mail,
     Noop,
     OtherCommand,
-    Parameter,
     Quit,
     Rcpt,
     Rset,
@@ -43,6 +42,17 @@ from mailproto.smtp.commands import (
     Vrfy,
 )
 from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
+from mailproto.smtp.parameters import (
+    HoldFor,
+    HoldUntil,
+    MailParameter,
+    Mtrk,
+    Parameter,
+    RcptParameter,
+    parse_mail_parameter,
+    parse_rcpt_parameter,
+    to_xtext,
+)
 from mailproto.smtp.parse import VERBS, begins_with_enhanced_code
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
 from mailproto.smtp.states import NAMES
@@ -57,7 +67,6 @@ _MECHANISM: Final = re.compile(r"[A-Z0-9_-]{1,20}")
 _VERB: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,63}")
 _KEYWORD: Final = re.compile(r"[A-Z0-9][A-Z0-9-]*")
 _VALUE: Final = re.compile(r"(?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+")
-_TO_XTEXT: Final = re.compile(rb"[^\x21-\x2a\x2c-\x3c\x3e-\x7e]")
 _REPLY_TEXT: Final = re.compile(r"[^\r\n\x00]*")
 _OWN_FIELDS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8", "AUTH"})
 
@@ -139,7 +148,11 @@ def _checked(text: str, what: str) -> str:
     return text
 
 
-def _parameters(parameters: tuple[Parameter, ...], of_the_other: Mapping[str, str]) -> str:
+def _parameters(
+    parameters: tuple[MailParameter, ...] | tuple[RcptParameter, ...],
+    of_the_other: Mapping[str, str],
+    parse: Callable[[str, str | None], object],
+) -> str:
     seen: set[str] = set()
     text = ""
     for parameter in parameters:
@@ -152,15 +165,21 @@ def _parameters(parameters: tuple[Parameter, ...], of_the_other: Mapping[str, st
             raise LocalProtocolError(f"{keyword} belongs to the other of MAIL and RCPT")
         if keyword in seen:
             raise LocalProtocolError(f"{keyword} is given twice")
-        if value is not None and _VALUE.fullmatch(value) is None:
+        # The value of MTRK has the padding of base64 (RFC 3885 section 3.1).
+        if (
+            value is not None
+            and _VALUE.fullmatch(value.replace("=", "") if keyword == Mtrk.keyword else value)
+            is None
+        ):
             raise LocalProtocolError(f"{value!r} is not a value for {keyword}")
+        meant = parse(keyword, value)
+        if meant is None or not (meant == parameter or isinstance(parameter, Parameter)):
+            raise LocalProtocolError(f"{parameter!r} cannot be written")
         seen.add(keyword)
         text += f" {keyword}" if value is None else f" {keyword}={value}"
+    if HoldFor.keyword in seen and HoldUntil.keyword in seen:
+        raise LocalProtocolError("HOLDFOR and HOLDUNTIL exclude each other")
     return text
-
-
-def _xtext(text: str) -> str:
-    return _TO_XTEXT.sub(lambda match: b"+%02X" % match[0][0], text.encode()).decode()
 
 
 # ---------------------------------------------------------------------------------- commands
@@ -181,9 +200,9 @@ def _mail(command: Mail) -> str:
     if command.smtputf8:
         text += " SMTPUTF8"
     if command.auth is not None:
-        text += f" AUTH={_xtext(_path(command.auth)) or '<>'}"
+        text += f" AUTH={to_xtext(_path(command.auth)) or '<>'}"
     if command.parameters:
-        text += _parameters(command.parameters, RCPT_PARAMETERS)
+        text += _parameters(command.parameters, RCPT_PARAMETERS, parse_mail_parameter)
     return text
 
 
@@ -192,7 +211,7 @@ def _rcpt(command: Rcpt) -> str:
     if text == "RCPT TO:<>":
         raise LocalProtocolError("a forward-path cannot be empty")
     if command.parameters:
-        text += _parameters(command.parameters, MAIL_PARAMETERS)
+        text += _parameters(command.parameters, MAIL_PARAMETERS, parse_rcpt_parameter)
     return text
 
 

@@ -20,12 +20,12 @@ from mailproto.smtp.commands import (
     Helo,
     Lhlo,
     Mail,
-    Parameter,
     Rcpt,
     StartTLS,
     Vrfy,
 )
 from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Capabilities
+from mailproto.smtp.parameters import MailParameter, RcptParameter, RequireTLS
 from mailproto.smtp.states import NAMES
 
 __all__ = ["Terms"]
@@ -104,11 +104,15 @@ def _rcpt(terms: Terms, command: Rcpt) -> None:
         _parameters(terms, command.parameters, RCPT_PARAMETERS)
 
 
-def _parameters(terms: Terms, used: Iterable[Parameter], known: Mapping[str, str]) -> None:
+def _parameters(
+    terms: Terms, used: Iterable[MailParameter | RcptParameter], known: Mapping[str, str]
+) -> None:
     for parameter in used:
         # What no RFC here knows is the caller's business.
         if parameter.keyword in known:
             terms.require(known[parameter.keyword], parameter.keyword)
+        if parameter.keyword == RequireTLS.keyword and not terms.tls:
+            raise LocalProtocolError("REQUIRETLS needs TLS (RFC 8689 section 2)")
 
 
 def _bdat(terms: Terms, _: Bdat) -> None:

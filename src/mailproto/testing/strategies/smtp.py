@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import string
 
 from hypothesis import strategies as st
@@ -15,8 +16,10 @@ __all__ = [
     "contents",
     "domains",
     "enhanced_codes",
+    "mail_parameters",
     "mailboxes",
     "mails",
+    "rcpt_parameters",
     "rcpts",
     "replies",
     "reply_lines",
@@ -66,9 +69,38 @@ _values = st.none() | st.text(
     min_size=1,
     max_size=20,
 )
-_parameters = st.lists(
-    st.builds(smtp.Parameter, _keywords, _values), max_size=3, unique_by=lambda p: p.keyword
-).map(tuple)
+_seconds = st.integers(1, 999_999_999)
+_times = st.datetimes(timezones=st.just(datetime.UTC)).filter(lambda time: time.year > 1)
+_words = st.text(_ALNUM + ":._-", max_size=8).map(lambda text: "a" + text)
+
+mail_parameters: st.SearchStrategy[smtp.MailParameter] = st.one_of(
+    st.builds(smtp.Ret, st.sampled_from(["FULL", "HDRS"])),
+    st.builds(smtp.EnvId, st.text(_PRINTABLE, min_size=1, max_size=100)),
+    st.builds(smtp.DeliverBy, _seconds, st.just("R"), st.booleans()),
+    st.builds(smtp.DeliverBy, st.integers(-999_999_999, 999_999_999), st.just("N")),
+    st.builds(smtp.HoldFor, _seconds),
+    st.builds(smtp.HoldUntil, _times),
+    st.builds(smtp.MtPriority, st.integers(-9, 9)),
+    st.just(smtp.RequireTLS()),
+    st.builds(smtp.Solicit, st.lists(_words, min_size=1, max_size=4).map(tuple)),
+    st.builds(smtp.Mtrk, st.binary(min_size=1, max_size=40), st.none() | st.integers(0, 10**9 - 1)),
+    st.builds(smtp.TransId, st.just("12345@example.com")),
+    st.just(smtp.Conperm()),
+)
+"""Parameters that RFCs give to MAIL."""
+
+rcpt_parameters: st.SearchStrategy[smtp.RcptParameter] = st.one_of(
+    st.builds(smtp.Notify, st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY"]))),
+    st.builds(
+        smtp.Orcpt, st.sampled_from(["rfc822", "utf-8"]), st.text(_TEXT, min_size=1, max_size=40)
+    ),
+    st.builds(smtp.Rrvs, _times, st.sampled_from([None, "C", "R"])),
+    st.just(smtp.Conneg()),
+)
+"""Parameters that RFCs give to RCPT."""
+
+_others = st.builds(smtp.Parameter, _keywords, _values)
+_parameters = st.lists(_others, max_size=3, unique_by=lambda p: p.keyword).map(tuple)
 
 
 _null_path: st.SearchStrategy[smtp.ReversePath] = st.just(smtp.NULL_PATH)

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
+from mailproto._core.limits import SMTPServerLimits
 from mailproto.aio import connecting
 from mailproto.aio.relaying import Relay
+from mailproto.aio.server import Server as Listeners
+from mailproto.errors import LocalProtocolError
 from mailproto.flows.opening import SMTP_PORTS, Login, TLSMode, address_literal, open_smtp
+from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_client import Content, Session
+from mailproto.flows.smtp_listening import sessions
 from mailproto.flows.smtp_relay_result import Attempt, RelayResult
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
+from mailproto.flows.smtp_server import Context, Handler, Origin
 from mailproto.flows.tls import client_context
-from mailproto.smtp import Capabilities, Command, ForwardPath, Parameter, Rcpt, Reply, ReversePath
+from mailproto.sasl import Offer
+from mailproto.smtp import (
+    Capabilities,
+    Command,
+    Extension,
+    ForwardPath,
+    Parameter,
+    Rcpt,
+    Reply,
+    ReversePath,
+)
 from mailproto.smtp import Client as Machine
 
 if TYPE_CHECKING:
     import ssl
 
     from mailproto._core.machine import Trace
+    from mailproto.backend.directory import Directory
+    from mailproto.flows.serving import Network
 
 __all__ = [
     "Attempt",
     "Client",
     "DeliveryUnknown",
+    "Handler",
+    "Origin",
     "Outcome",
     "RecipientResult",
     "Relay",
     "RelayResult",
     "SendResult",
+    "Server",
     "connect",
+    "serve",
 ]
 
 
@@ -82,6 +104,87 @@ async def connect(
         driver.abort()
         raise
     return Client(driver, session)
+
+
+async def serve(
+    handler: Callable[[Origin], Handler],
+    host: str = "localhost",
+    port: int = 0,
+    *,
+    tls_context: ssl.SSLContext | None = None,
+    implicit_tls: bool = False,
+    hostname: str = "localhost",
+    lmtp: bool = False,
+    directory: Directory | None = None,
+    offer: Offer | None = None,
+    require_auth: bool = False,
+    allow_insecure_auth: bool = False,
+    chunking: bool = True,
+    binarymime: bool = False,
+    extensions: tuple[Extension, ...] = (),
+    limits: SMTPServerLimits | None = None,
+    timeout: float | None = None,
+    proxied_by: Collection[Network] = (),
+    trace: Trace | None = None,
+) -> Server:
+    """Serve SMTP or LMTP on one port; what is decided about mail, ``handler`` decides.
+
+    ``handler`` makes the ``Handler`` of one connection, and is usually the class itself. ``port``
+    0 lets the system choose; the server has it as ``port``. ``tls_context`` is for STARTTLS, or
+    from the first octet with ``implicit_tls``. ``hostname`` is how the server calls itself.
+    AUTH is offered for the users of ``directory``, by the mechanisms of ``offer``, and mail of
+    others refused with ``require_auth``; without TLS only if ``allow_insecure_auth``.
+    ``chunking`` offers BDAT, and ``binarymime`` content of any octets with it. ``extensions`` are
+    announced besides those the server knows. ``timeout`` bounds a command, or 64 KiB of content,
+    instead of the RFC's five minutes. ``proxied_by`` are the networks of proxies that must begin
+    with a PROXY header. ``trace`` gets every line, without secrets.
+
+    Raises OSError when the address cannot be had, LocalProtocolError for ``implicit_tls`` without
+    ``tls_context``.
+    """
+    if implicit_tls and tls_context is None:
+        raise LocalProtocolError("implicit_tls needs a tls_context")
+    if directory is not None and offer is None:
+        offer = Offer(allow_insecure_auth=allow_insecure_auth)
+    context = Context(
+        handler=handler,
+        shutdown=Shutdown(),
+        hostname=hostname,
+        lmtp=lmtp,
+        directory=directory,
+        sasl=offer,
+        require_auth=require_auth,
+        allow_insecure_auth=allow_insecure_auth,
+        chunking=chunking,
+        binarymime=binarymime,
+        extensions=extensions,
+        limits=SMTPServerLimits() if limits is None else limits,
+        timeout=timeout,
+    )
+    starttls = tls_context is not None and not implicit_tls
+    server = Server(context.shutdown)
+    server.port = await server.listen(
+        host,
+        port,
+        sessions(context, implicit_tls=implicit_tls, starttls=starttls, trace=trace),
+        tls=tls_context,
+        implicit_tls=implicit_tls,
+        proxied_by=proxied_by,
+    )
+    return server
+
+
+class Server(Listeners):
+    """A running server of one port; leaving the ``with`` block closes it.
+
+    ::
+
+        async with await aio.smtp.serve(Inbox, port=2525) as server:
+            ...  # until it is time to go
+    """
+
+    port: int = 0
+    """What it listens on."""
 
 
 class Client(connecting.Client):

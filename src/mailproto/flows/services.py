@@ -19,11 +19,12 @@ from mailproto._core.limits import IMAPServerLimits, SMTPServerLimits
 from mailproto._core.machine import Trace
 from mailproto.backend.directory import Directory
 from mailproto.backend.store import Maybe, Store
-from mailproto.flows import imap_server, pop3_server, smtp_server
+from mailproto.flows import imap_server, pop3_server
 from mailproto.flows.effects import Flow
 from mailproto.flows.serving import Peer, SessionFactory
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_delivery import NextHop, Role, delivery_context
+from mailproto.flows.smtp_listening import sessions
 
 __all__ = ["IMPLICIT_TLS", "PORTS", "Services"]
 
@@ -78,11 +79,7 @@ class Services:
             limits=SMTPServerLimits(content=_LARGEST),
         )
 
-        def session(peer: Peer) -> Flow[None]:
-            machine = context.machine(tls=implicit, starttls=not implicit, trace=self.trace)
-            return smtp_server.serve(machine, context, peer)
-
-        return session
+        return sessions(context, implicit_tls=implicit, starttls=not implicit, trace=self.trace)
 
     def _imap(self, offer: sasl.Offer, implicit: bool) -> SessionFactory:
         context = imap_server.Context(

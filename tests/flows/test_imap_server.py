@@ -825,5 +825,7 @@ def test_P09_many_messages_cost_linear_time() -> None:
         assert wire.say(b"a EXPUNGE\r\n").count(b"EXPUNGE\r\n") == count
         return process_time() - begin
 
+    # The least of several: what else the machine does only adds.
     seconds(100)
-    assert seconds(8000) < 16 * max(seconds(1000), 0.02)
+    small, large = ([seconds(count) for _ in range(3)] for count in (1000, 8000))
+    assert min(large) < 16 * max(min(small), 0.02)

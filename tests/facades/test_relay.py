@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import dns.rrset
 import pytest
 
 from facades.world import Facade, World
-from flows.relay_world import CONTENT, Host, listening
+from flows.relay_world import CONTENT, SILENCE, Host, listening
 from mailproto import aio, sync
 from mailproto.aio import resolving as aio_resolving
 from mailproto.errors import TransportError
@@ -123,6 +124,32 @@ def test_the_blocking_relay_takes_no_coroutine() -> None:
 
     with pytest.raises(TypeError, match="awaitable"):
         sync.smtp.Relay(resolve_mx=resolve).send(CONTENT, "a@b.example", [BOB])
+
+
+def test_an_asyncio_relay_that_is_cancelled_leaves_no_connection() -> None:
+    host = Host({"MAIL": SILENCE})
+
+    async def cancel(port: int) -> None:
+        begun = asyncio.Event()
+
+        def trace(_: str, line: bytes) -> None:
+            if line.startswith(b"MAIL"):
+                begun.set()
+
+        relay = aio.smtp.Relay(smart_host="127.0.0.1", port=port, trace=trace)
+        task = asyncio.create_task(relay.send(CONTENT, "a@b.example", [BOB]))
+        await begun.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+
+    with listening(host) as port:
+        asyncio.run(asyncio.wait_for(cancel(port), 20))
+    # A connection left open would be a ResourceWarning, which is an error here.
+    gc.collect()
+    assert host.messages == []
 
 
 # ------------------------------------------------------------------------------ dnspython

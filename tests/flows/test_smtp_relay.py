@@ -22,7 +22,7 @@ from mailproto.errors import (
     TransportError,
 )
 from mailproto.flows.smtp_relay_result import RelayResult
-from mailproto.flows.smtp_relay_route import NoSuchDomain
+from mailproto.flows.smtp_relay_route import NoSuchDomain, shuffled
 from mailproto.flows.smtp_relay_settings import RelaySettings
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome
 from mailproto.flows.tls import client_context, server_context
@@ -211,6 +211,21 @@ def test_hosts_of_one_preference_in_the_order_that_is_given(world: World):
     result = world.send(relay(order=backwards), [BOB])
     assert [host for host, _ in hosts(result)] == ["a", "d", "c", "b"]
     assert [list(found) for found in asked] == [["a"], ["b", "c", "d"]]
+
+
+def test_domains_of_the_same_hosts_share_an_order_and_a_connection(world: World, stack: ExitStack):
+    world.mx["example.com"] = world.mx["example.org"] = [(10, "a"), (10, "b")]
+    orders = iter([["b", "a"], ["a", "b"]])
+    b = add(world, stack, "192.0.2.2", Host())
+    result = world.send(relay(order=lambda _: next(orders)), [BOB, DAVE])
+    assert hosts(result) == [("b", DELIVERED)]
+    assert len(b.commands("RCPT")) == 2
+
+
+def test_a_random_order_has_every_host_once():
+    names = [f"mx{number}" for number in range(50)]
+    assert sorted(shuffled(names)) == sorted(names)
+    assert len({tuple(shuffled(names)) for _ in range(5)}) > 1
 
 
 # --------------------------------------------------------------------------------- names

@@ -201,6 +201,7 @@ class _Delivery:
         self._message = message
         self._recipients = [_Recipient(rcpt) for rcpt in recipients]
         self._tls = _tls_context(settings, message)
+        self._orders: dict[tuple[str, ...], Sequence[str]] = {}
         self._attempts: list[Attempt] = []
         self._final: Reply | None = None
         self._end: float | None = None
@@ -264,7 +265,14 @@ class _Delivery:
             return NO_SUCH_DOMAIN
         except (MailError, OSError):
             return UNRESOLVED
-        return route(domain, records, order=settings.order, own_names=settings.own_names)
+        return route(domain, records, order=self._order, own_names=settings.own_names)
+
+    def _order(self, hosts: Sequence[str]) -> Sequence[str]:
+        """One order for the same hosts of several domains, which then share their connections."""
+        key = tuple(hosts)
+        if key not in self._orders:
+            self._orders[key] = self._settings.order(hosts)
+        return self._orders[key]
 
     def _addresses(self, host: str) -> Flow[Sequence[str]]:
         literal = literal_address(host)
@@ -308,7 +316,8 @@ class _Delivery:
         """Whether the host has heard of the message, so that its other addresses need not."""
         opportunistic = self._settings.tls == "opportunistic" and not self._message.requires_tls
         error = yield from self._attempt(host, address, due)
-        if isinstance(error, TLSError) and opportunistic and not self._late:
+        handshake_failed = isinstance(error, TLSError) and not self._attempts[-1].tls
+        if handshake_failed and opportunistic and not self._late:
             error = yield from self._attempt(host, address, due, in_clear=True)
         return error is None
 

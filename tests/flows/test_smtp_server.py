@@ -596,3 +596,23 @@ def test_the_handler_is_asked_before_the_first_chunk() -> None:
         converse(serve(ctx.machine(), ctx), peer(transcript(script), "C"))
         assert log == [MAIL, RCPT, "abandoned"]
         log.clear()
+
+
+def test_who_speaks_before_the_greeting_is_refused() -> None:
+    ctx = context([], greeting_delay=5.0)
+    flow = serve(ctx.machine(), ctx)
+    assert next(flow) == Deadline(5.0)
+    assert isinstance(flow.send(None), Read)
+    effect = flow.send(b"EHLO a\r\n")
+    assert isinstance(effect, Deadline)
+    assert flow.send(None) == Write(b"554 The client spoke before the greeting\r\n")
+
+
+def test_who_waits_for_the_greeting_gets_it() -> None:
+    ctx = context([], greeting_delay=5.0)
+    flow = serve(ctx.machine(), ctx)
+    next(flow)
+    flow.send(None)
+    effect = flow.throw(DeadlineExceeded("silence"))
+    assert isinstance(effect, Deadline)
+    assert flow.send(None) == Write(b"220 mx ESMTP\r\n")

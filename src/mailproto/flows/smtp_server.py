@@ -172,6 +172,8 @@ class Context:
     binarymime: bool = False
     """Whether content with any octets is; handlers then get it as it came."""
     extensions: tuple[Extension, ...] = ()
+    greeting_delay: float | None = None
+    """Seconds before the greeting; who speaks within them is refused."""
     limits: SMTPServerLimits = SMTPServerLimits()
     timeout: float | None = None
     """Seconds for one command or 64 KiB of content instead of the RFC's five minutes."""
@@ -191,6 +193,7 @@ class Context:
             chunking=self.chunking,
             binarymime=self.binarymime,
             extensions=self.extensions,
+            refuse_early_talkers=self.greeting_delay is not None,
             limits=self.limits,
             trace=trace,
         )
@@ -242,6 +245,8 @@ class _Session:
 
     def run(self) -> Flow[None]:
         machine = self._machine
+        if self._context.greeting_delay is not None:
+            yield from self._await_silence(self._context.greeting_delay)
         machine.accept()
         while True:
             event = machine.next_event()
@@ -307,6 +312,17 @@ class _Session:
             yield from self.farewell(_ENDING)
             return False
         return True
+
+    def _await_silence(self, seconds: float) -> Flow[None]:
+        """Let the time before the greeting pass; raises RemoteProtocolError for early octets."""
+        try:
+            yield from deadline(seconds)
+            data = yield from read(self._wakeup)
+        except DeadlineExceeded:
+            return
+        if data is not None:
+            self._machine.receive_data(data)
+            self._machine.next_event()
 
     def _start_tls(self) -> Flow[None]:
         yield from self._flush()

@@ -27,8 +27,11 @@ from mailproto.smtp.commands import (
     EndOfMessage,
     Expn,
     Helo,
+    Help,
     Lhlo,
     Mail,
+    Noop,
+    OtherCommand,
     Rcpt,
     Rset,
     StartTLS,
@@ -43,6 +46,7 @@ __all__ = ["HELLOS", "Policy", "Session", "refusal"]
 
 HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 
+_IDLE: Final = frozenset({Ehlo, Helo, Lhlo, Noop, Rset, Vrfy, Expn, Help, OtherCommand})
 _NO_PARAMETERS: Final = frozenset[str]()
 _OUT_OF_SEQUENCE: Final = EnhancedCode(5, 5, 1)
 _BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
@@ -66,6 +70,7 @@ class Policy:
     binarymime: bool
     enhanced_codes: bool
     extensions: tuple[Extension, ...]
+    refuse_early_talkers: bool
     bare_newlines: BareNewlines
     limits: SMTPServerLimits
 
@@ -128,6 +133,8 @@ class Session:
     mail_parameters: frozenset[str] = _NO_PARAMETERS
     rcpt_parameters: frozenset[str] = _NO_PARAMETERS
     errors: int = 0
+    idle_commands: int = 0
+    """Commands since the last accepted message that have brought none nearer."""
     failed_authentications: int = 0
     transaction: Mail | None = field(default=None)
     recipients: int = 0
@@ -147,6 +154,8 @@ class Session:
             self.recipients += 1
         elif kind is EndOfMessage or kind is Rset:
             self.end_transaction()
+            if kind is EndOfMessage:
+                self.idle_commands = 0
         elif isinstance(command, Mail):
             self.transaction = command
         elif kind in HELLOS:
@@ -176,6 +185,10 @@ class Session:
 def refusal(policy: Policy, session: Session, command: Command) -> Reply | None:
     """The reply to a command that cannot be accepted now, whatever the application thinks."""
     kind = type(command)
+    if kind in _IDLE:
+        session.idle_commands += 1
+        if session.idle_commands > policy.limits.idle_commands:
+            return Reply(421, "Too many commands and no message", _NO_SERVICE)
     if session.state not in LEGAL[kind]:
         problem = f"{NAMES[kind]} is not allowed {session.state.value}"
         return Reply(503, problem, _OUT_OF_SEQUENCE)

@@ -104,7 +104,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     ``starttls`` offers STARTTLS. ``chunking`` offers BDAT, and ``binarymime`` any octets in its
     chunks. ``extensions`` are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH=
     of MAIL is believed (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``.
-    The constructor raises LocalProtocolError for what it cannot announce.
+    With ``refuse_early_talkers`` octets that come before the greeting end the connection. The
+    constructor raises LocalProtocolError for what it cannot announce.
     """
 
     __slots__ = (
@@ -134,6 +135,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         binarymime: bool = False,
         enhanced_codes: bool = True,
         extensions: Iterable[Extension] = (),
+        refuse_early_talkers: bool = False,
         bare_newlines: BareNewlines = BareNewlines.REJECT,
         limits: SMTPServerLimits | None = None,
         trace: Trace | None = None,
@@ -153,6 +155,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             binarymime,
             enhanced_codes,
             tuple(extensions),
+            refuse_early_talkers,
             bare_newlines,
             SMTPServerLimits() if limits is None else limits,
         )
@@ -249,7 +252,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         session = self._session
         state = session.state
         if state is State.GREETING:
+            if self._policy.refuse_early_talkers and len(self._input):
+                raise RemoteProtocolError("octets before the greeting", _EARLY)
             return PAUSED
+        if state is State.START:
+            self._check_first_octet()
         if state is State.CLOSED:
             self._input.clear()
             return ConnectionClosed() if self._input.ended else NEED_DATA
@@ -301,6 +308,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._skip = None
         self._in_hand = event
         return event
+
+    def _check_first_octet(self) -> None:
+        waiting, position = self._input.peek()
+        if waiting[position : position + 1] == _TLS_HANDSHAKE:
+            raise RemoteProtocolError("a TLS handshake where plain text was expected", _NOT_TLS)
 
     def _at_end_of_input(self) -> ConnectionClosed:
         if len(self._input):
@@ -506,6 +518,9 @@ def _refuse_another_protocol(line: bytes) -> None:
 
 
 _TOO_MANY_ERRORS: Final = Reply(421, "Too many errors", _NO_SERVICE)
+_TLS_HANDSHAKE: Final = b"\x16"
+_EARLY: Final = Reply(554, "The client spoke before the greeting", EnhancedCode(5, 5, 1))
+_NOT_TLS: Final = Reply(554, "TLS is not expected here", EnhancedCode(5, 5, 1))
 _LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
 _HIDDEN: Final = b"<hidden>"
 _WAITING_FOR: Final[Mapping[State, str]] = {

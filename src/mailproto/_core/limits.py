@@ -33,7 +33,11 @@ class SMTPServerLimits:
     content: int = 64 * MIB
     """Octets of the content of one message; advertised by SIZE."""
     recipients: int = 1000
-    """Accepted recipients of one transaction (at least 100)."""
+    """Accepted recipients of one transaction (at least 100); RCPTMAX of LIMITS."""
+    recipient_domains: int | None = None
+    """Different domains among them; RCPTDOMAINMAX of LIMITS (RFC 9422)."""
+    transactions: int | None = None
+    """Accepted MAIL commands in one session; MAILMAX of LIMITS."""
     errors: int = 20
     """Refused or malformed commands in one session before 421."""
     failed_authentications: int = 3

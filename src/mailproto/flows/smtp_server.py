@@ -171,6 +171,8 @@ class Context:
     """Whether BDAT is offered."""
     binarymime: bool = False
     """Whether content with any octets is; handlers then get it as it came."""
+    advertise_limits: bool = False
+    """Whether LIMITS tells clients what ``limits`` allows."""
     extensions: tuple[Extension, ...] = ()
     greeting_delay: float | None = None
     """Seconds before the greeting; who speaks within them is refused."""
@@ -192,6 +194,7 @@ class Context:
             allow_insecure_auth=self.allow_insecure_auth,
             chunking=self.chunking,
             binarymime=self.binarymime,
+            advertise_limits=self.advertise_limits,
             extensions=self.extensions,
             refuse_early_talkers=self.greeting_delay is not None,
             limits=self.limits,

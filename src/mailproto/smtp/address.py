@@ -122,6 +122,11 @@ ForwardPath: TypeAlias = Mailbox | Literal[SpecialPath.POSTMASTER]
 """What RCPT carries: a mailbox, or ``POSTMASTER``."""
 
 
+def domain_of(path: ForwardPath) -> str:
+    """The domain of a recipient in lower case; none for ``POSTMASTER``."""
+    return path.domain.lower() if isinstance(path, Mailbox) else ""
+
+
 def check_path(path: Mailbox | SpecialPath) -> str:
     """The path as it goes between angle brackets; raises AddressError for what cannot go there."""
     text = str(path)

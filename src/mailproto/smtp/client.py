@@ -28,7 +28,6 @@ from mailproto.smtp.commands import (
     AuthResponse,
     Bdat,
     Body,
-    BodyType,
     Command,
     Data,
     Ehlo,
@@ -206,10 +205,11 @@ class Client(Machine[ClientEvent, Command]):
 
     def check_transaction(self, mail: Mail, recipients: Iterable[Rcpt]) -> None:
         """Raise LocalProtocolError if one of these could not be sent, so that none needs to be."""
-        terms = evolve(self._terms, utf8=mail.smtputf8)
-        commands: list[Command] = [mail, *recipients]
+        terms = evolve(self._terms)
+        commands: list[Mail | Rcpt] = [mail, *recipients]
         for command in commands:
             terms.check(command)
+            terms.note(command)
             serialize_command(command)
 
     @property
@@ -261,9 +261,8 @@ class Client(Machine[ClientEvent, Command]):
         self._output.write(data)
         if self._trace is not None:
             self._trace_command(item, data)
-        if isinstance(item, Mail):
-            self._terms.utf8 = item.smtputf8
-            self._terms.binary = item.body is BodyType.BINARY_MIME
+        if isinstance(item, Mail | Rcpt):
+            self._terms.note(item)
         elif kind is EndOfMessage:
             self._content = None
             self._due = self._recipients if self._lmtp else 1

@@ -96,6 +96,15 @@ class Capabilities:
         limit = strict.number(values[0].encode(), strict.NUMBER_64) if values else None
         return limit or None
 
+    def limit(self, name: str) -> int | None:
+        """The value of MAILMAX, RCPTMAX or RCPTDOMAINMAX of LIMITS (RFC 9422 section 4)."""
+        for text in self.keywords.get("LIMITS", ()):
+            found, _, value = text.partition("=")
+            if found.upper() == name:
+                # A limit that cannot be read is none (section 3).
+                return strict.number(value.encode(errors="replace"), 999_999, minimum=1)
+        return None
+
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """SASL mechanisms of AUTH, in upper case (RFC 4954 section 3)."""

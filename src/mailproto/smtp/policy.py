@@ -14,7 +14,7 @@ from attrs import define, field
 
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPServerLimits
-from mailproto.smtp.address import POSTMASTER
+from mailproto.smtp.address import POSTMASTER, domain_of
 from mailproto.smtp.commands import (
     Auth,
     AuthResponse,
@@ -50,6 +50,7 @@ _IDLE: Final = frozenset({Ehlo, Helo, Lhlo, Noop, Rset, Vrfy, Expn, Help, OtherC
 _NO_PARAMETERS: Final = frozenset[str]()
 _OUT_OF_SEQUENCE: Final = EnhancedCode(5, 5, 1)
 _BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
+_TOO_MANY: Final = EnhancedCode(4, 5, 3)
 _NO_SERVICE: Final = EnhancedCode(4, 7, 0)
 _SECURITY: Final = EnhancedCode(5, 7, 0)
 
@@ -68,6 +69,7 @@ class Policy:
     smtputf8: bool
     chunking: bool
     binarymime: bool
+    advertise_limits: bool
     enhanced_codes: bool
     extensions: tuple[Extension, ...]
     refuse_early_talkers: bool
@@ -97,12 +99,24 @@ class Policy:
             keywords["ENHANCEDSTATUSCODES"] = ()
         if self.smtputf8:
             keywords["SMTPUTF8"] = ()
+        if self.advertise_limits:
+            keywords["LIMITS"] = self._limits()
         for extension in self.extensions:
             if extension.keyword.upper() == "REQUIRETLS" and not tls:
                 # RFC 8689 section 2: offered under TLS only.
                 continue
             keywords[extension.keyword.upper()] = extension.values
         return MappingProxyType(keywords)
+
+    def _limits(self) -> tuple[str, ...]:
+        """The parameters of LIMITS (RFC 9422 section 4)."""
+        limits = self.limits
+        values = (
+            ("MAILMAX", limits.transactions),
+            ("RCPTMAX", limits.recipients),
+            ("RCPTDOMAINMAX", limits.recipient_domains),
+        )
+        return tuple([f"{name}={value}" for name, value in values if value is not None])
 
     def greeting(self) -> Reply:
         """The first line."""
@@ -137,7 +151,11 @@ class Session:
     """Commands since the last accepted message that have brought none nearer."""
     failed_authentications: int = 0
     transaction: Mail | None = field(default=None)
+    transactions: int = 0
+    """MAIL commands that were accepted."""
     recipients: int = 0
+    domains: set[str] = field(factory=set[str])
+    """Domains of the recipients that were accepted, where their number is limited."""
     chunks: IncomingChunks | None = None
     """The content so far, once a BDAT has begun it."""
 
@@ -150,14 +168,17 @@ class Session:
                 self.failed_authentications += 1
             elif kind is EndOfMessage or kind is EndOfChunk:
                 self.end_transaction()
-        elif kind is Rcpt:
+        elif isinstance(command, Rcpt):
             self.recipients += 1
+            if policy.limits.recipient_domains is not None:
+                self.domains.add(domain_of(command.forward_path))
         elif kind is EndOfMessage or kind is Rset:
             self.end_transaction()
             if kind is EndOfMessage:
                 self.idle_commands = 0
         elif isinstance(command, Mail):
             self.transaction = command
+            self.transactions += 1
         elif kind in HELLOS:
             self._hello(kind is not Helo, policy)
         elif code == 235 and (kind is Auth or kind is AuthResponse):
@@ -168,6 +189,8 @@ class Session:
         self.transaction = None
         self.recipients = 0
         self.chunks = None
+        if self.domains:
+            self.domains.clear()
 
     def _hello(self, extended: bool, policy: Policy) -> None:
         self.end_transaction()
@@ -239,6 +262,9 @@ def _needs_authentication(policy: Policy, session: Session, _: Command) -> Reply
 
 
 def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
+    most = policy.limits.transactions
+    if most is not None and session.transactions >= most:
+        return Reply(452, "Too many messages in this session", _TOO_MANY)
     if command.size is not None and command.size > policy.limits.content:
         return policy.too_large()
     if command.body is BodyType.BINARY_MIME and not policy.binarymime:
@@ -248,8 +274,11 @@ def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
 
 def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
     if session.recipients >= policy.limits.recipients:
-        return Reply(452, "Too many recipients", EnhancedCode(4, 5, 3))
+        return Reply(452, "Too many recipients", _TOO_MANY)
     path = command.forward_path
+    most = policy.limits.recipient_domains
+    if most is not None and len(session.domains | {domain_of(path)}) > most:
+        return Reply(452, "Too many domains among the recipients", _TOO_MANY)
     if path is POSTMASTER or path.is_ascii:
         return None
     if session.transaction is None or not session.transaction.smtputf8:

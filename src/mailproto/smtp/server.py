@@ -102,8 +102,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     ``mechanisms`` are the SASL mechanisms to offer; without TLS none is, unless
     ``allow_insecure_auth``. ``require_auth`` has MAIL, VRFY and EXPN wait for authentication.
     ``starttls`` offers STARTTLS. ``chunking`` offers BDAT, and ``binarymime`` any octets in its
-    chunks. ``extensions`` are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH=
-    of MAIL is believed (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``.
+    chunks. ``advertise_limits`` offers LIMITS (RFC 9422) with what ``limits`` says. ``extensions``
+    are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH= of MAIL is believed
+    (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``.
     With ``refuse_early_talkers`` octets that come before the greeting end the connection. The
     constructor raises LocalProtocolError for what it cannot announce.
     """
@@ -133,6 +134,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         smtputf8: bool = True,
         chunking: bool = True,
         binarymime: bool = False,
+        advertise_limits: bool = False,
         enhanced_codes: bool = True,
         extensions: Iterable[Extension] = (),
         refuse_early_talkers: bool = False,
@@ -153,6 +155,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             smtputf8,
             chunking,
             binarymime,
+            advertise_limits,
             enhanced_codes,
             tuple(extensions),
             refuse_early_talkers,

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define
 
 from mailproto.errors import LocalProtocolError
-from mailproto.smtp.address import Mailbox
+from mailproto.smtp.address import Mailbox, domain_of
 from mailproto.smtp.commands import (
     Auth,
     Bdat,
@@ -43,6 +43,31 @@ class Terms:
     """Whether the transaction was begun with SMTPUTF8."""
     binary: bool = False
     """Whether it was begun with BODY=BINARYMIME."""
+    transactions: int = 0
+    """MAIL commands that were sent since the server greeted."""
+    recipients: int = 0
+    """RCPT commands that were sent in the transaction."""
+    domains: frozenset[str] = frozenset()
+    """Their domains."""
+
+    def note(self, command: Mail | Rcpt) -> None:
+        """Take note of a command that is sent."""
+        if isinstance(command, Mail):
+            self.utf8 = command.smtputf8
+            self.binary = command.body is BodyType.BINARY_MIME
+            self.transactions += 1
+            self.recipients = 0
+            self.domains = frozenset()
+        else:
+            self.recipients += 1
+            if self.offers("LIMITS"):
+                self.domains |= {domain_of(command.forward_path)}
+
+    def keep(self, limit: str, number: int, what: str) -> None:
+        """Raise LocalProtocolError for more than the server's LIMITS allow (RFC 9422)."""
+        most = self.capabilities.limit(limit) if self.capabilities is not None else None
+        if most is not None and number > most:
+            raise LocalProtocolError(f"the server allows {most} {what} ({limit})")
 
     def offers(self, extension: str) -> bool:
         """Whether the server has offered the extension."""
@@ -81,6 +106,8 @@ def _auth(terms: Terms, command: Auth) -> None:
 
 
 def _mail(terms: Terms, command: Mail) -> None:
+    if terms.offers("LIMITS"):
+        terms.keep("MAILMAX", terms.transactions + 1, "messages in a session")
     if command.size is not None:
         terms.require("SIZE", "SIZE=")
     if command.body is BodyType.BINARY_MIME:
@@ -100,6 +127,10 @@ def _rcpt(terms: Terms, command: Rcpt) -> None:
     path = command.forward_path
     if isinstance(path, Mailbox) and not (terms.utf8 or path.is_ascii):
         raise LocalProtocolError(f"{path} is not ASCII and needs SMTPUTF8 of MAIL")
+    if terms.offers("LIMITS"):
+        terms.keep("RCPTMAX", terms.recipients + 1, "recipients of a message")
+        domains = terms.domains | {domain_of(path)}
+        terms.keep("RCPTDOMAINMAX", len(domains), "domains of recipients of a message")
     if command.parameters:
         _parameters(terms, command.parameters, RCPT_PARAMETERS)
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flows.relay_world import CLOSE, CONTENT, SILENCE, Host, World, listening
 from mailproto.cli.certificate import CertificateFiles
@@ -228,6 +230,61 @@ def test_a_random_order_has_every_host_once():
     assert len({tuple(shuffled(names)) for _ in range(5)}) > 1
 
 
+MOODS: dict[str, dict[str, str] | None] = {
+    "absent": None,
+    "busy": {"": "421 4.3.2 busy"},
+    "closed": {"": "554 no mail here"},
+    "broken": {"EHLO": CLOSE},
+    "vanishes": {".": CLOSE},
+    "works": {},
+}
+RECIPIENTS = {BOB: "250 ok", CAROL: "450 later", "erin@example.com": "550 never"}
+
+
+def expected(moods: Sequence[str], answers: Sequence[str]) -> Outcome:
+    """What becomes of a recipient whom the hosts, in their moods, answer so: the rule once more."""
+    closed = 0
+    for mood, answer in zip(moods, answers, strict=True):
+        if mood in ("works", "vanishes"):
+            if answer.startswith("550"):
+                return PERMANENT
+            if answer.startswith("250"):
+                return DELIVERED if mood == "works" else UNKNOWN
+        closed += mood == "closed"
+    return PERMANENT if closed == len(moods) else TEMPORARY
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_every_recipient_has_the_fate_that_its_hosts_give_it(data: st.DataObject):
+    world = World()
+    names = data.draw(st.lists(st.sampled_from("abc"), min_size=1, unique=True))
+    moods = [data.draw(st.sampled_from(sorted(MOODS))) for _ in names]
+    answers = [
+        [data.draw(st.sampled_from(sorted(RECIPIENTS.values()))) for _ in names] for _ in RECIPIENTS
+    ]
+    world.mx["example.com"] = list(enumerate(names))
+    found: list[Host] = []
+    with ExitStack() as stack:
+        for number, (name, mood) in enumerate(zip(names, moods, strict=True)):
+            world.addresses[name] = [name]
+            replies = MOODS[mood]
+            if replies is not None:
+                own = zip(RECIPIENTS, answers, strict=True)
+                said = {f"RCPT TO:<{recipient}": answer[number] for recipient, answer in own}
+                extensions = data.draw(st.sampled_from([[], ["PIPELINING"]]))
+                found.append(add(world, stack, name, Host(replies | said, extensions=extensions)))
+        result = world.send(relay(), list(RECIPIENTS))
+    assert outcomes(result) == [expected(moods, answer) for answer in answers]
+    tried = [attempt.host for attempt in result.attempts]
+    assert tried == names[: len(tried)]
+    decided = [r for attempt in result.attempts for r in attempt.replies]
+    for outcome in (DELIVERED, UNKNOWN):
+        # Both end the attempts for a recipient, so that there is one of them at the most.
+        assert [r.outcome for r in decided].count(outcome) == outcomes(result).count(outcome)
+    assert sum(len(host.connections) for host in found) <= len(tried)
+
+
 # --------------------------------------------------------------------------------- names
 
 
@@ -416,16 +473,19 @@ def test_P06_no_tls_no_message_where_it_is_required(
         add(world, stack, "192.0.2.3", Host(extensions=["STARTTLS"], tls=tls)),
         add(world, stack, "192.0.2.4", Host(extensions=["STARTTLS"])),
     ]
-    settings = relay(tls="required", tls_context=client_context(certificate.cert))
-    result = world.send(settings, [BOB])
+    configured = relay(tls="required", tls_context=client_context(certificate.cert))
+    result = world.send(configured, [BOB])
     assert status(result) == "451 4.7.10"
     kinds = [type(attempt.error) for attempt in result.attempts]
     assert kinds == [SecurityError, SecurityError, TLSError, TLSError]
     assert [host.commands("MAIL") for host in others] == [[]] * 4
     world.mx["example.com"] = [(1, "localhost")]
     world.addresses["localhost"] = ["192.0.2.3"]
-    result = world.send(settings, [BOB])
+    result = world.send(configured, [BOB])
     assert [(a.tls, a.outcome) for a in result.attempts] == [(True, DELIVERED)]
+    # Nobody but this test knows the authority of its certificate.
+    result = world.send(relay(tls="required"), [BOB])
+    assert isinstance(result.attempts[0].error, TLSError)
 
 
 @pytest.mark.parametrize("mode", ["opportunistic", "required"])
@@ -438,14 +498,14 @@ def test_P06_requiretls_is_kept_by_every_mode(
     # A certificate for another name, then no REQUIRETLS, then everything.
     add(world, stack, "192.0.2.3", offering)
     add(world, stack, "192.0.2.4", Host(extensions=["STARTTLS"], tls=tls))
-    settings = relay(tls=mode, tls_context=client_context(certificate.cert))
-    result = world.send(settings, [BOB], parameters=REQUIRETLS)
+    configured = relay(tls=mode, tls_context=client_context(certificate.cert))
+    result = world.send(configured, [BOB], parameters=REQUIRETLS)
     assert status(result) == "550 5.7.30"
     assert len(result.attempts) == 4
     assert not any(host.messages for host in [offering])
     world.mx["example.com"] = [(1, "localhost")]
     world.addresses["localhost"] = ["192.0.2.4", "192.0.2.3"]
-    result = world.send(settings, [BOB], parameters=REQUIRETLS)
+    result = world.send(configured, [BOB], parameters=REQUIRETLS)
     first, second = result.attempts
     assert isinstance(first.error, SecurityError)
     assert (second.tls, second.outcome) == (True, DELIVERED)
@@ -455,9 +515,9 @@ def test_P06_requiretls_is_kept_by_every_mode(
 def test_P06_requiretls_without_a_way_to_keep_it(world: World):
     anyone = ssl.create_default_context()
     anyone.check_hostname = False
-    for settings in (relay(), relay(tls="opportunistic", tls_context=anyone)):
+    for configured in (relay(), relay(tls="opportunistic", tls_context=anyone)):
         with pytest.raises(SecurityError, match="REQUIRETLS"):
-            world.send(settings, [BOB], parameters=REQUIRETLS)
+            world.send(configured, [BOB], parameters=REQUIRETLS)
     assert world.dialled == []
 
 
@@ -472,21 +532,21 @@ def test_a_smart_host_is_the_same_with_one_host(
     replies = {"AUTH": "235 2.7.0 welcome"}
     host = Host(replies, extensions=["STARTTLS"], tls=tls, after_tls=extensions)
     add(world, stack, "192.0.2.1", host)
-    settings = relay(
+    configured = relay(
         smart_host="localhost",
         login=("alice", "secret"),
         tls="required",
         tls_context=client_context(certificate.cert),
     )
-    result = world.send(settings, [BOB, DAVE, Rcpt(POSTMASTER)])
+    result = world.send(configured, [BOB, DAVE, Rcpt(POSTMASTER)])
     assert outcomes(result) == [DELIVERED] * 3
     assert world.dialled == [("192.0.2.1", 587, "localhost", 30.0)]
     assert len(host.commands("AUTH")) == 1
     host.replies["AUTH"] = "535 5.7.8 no"
-    result = world.send(settings, [BOB])
+    result = world.send(configured, [BOB])
     assert status(result) == "451 4.7.8"
     assert isinstance(result.attempts[0].error, AuthenticationFailed)
-    assert "secret" not in repr(settings)
+    assert "secret" not in repr(configured)
     assert "secret" not in repr(result)
 
 

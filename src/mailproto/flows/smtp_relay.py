@@ -9,6 +9,7 @@ fault of the connection goes on to the next host.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
@@ -392,12 +393,9 @@ class _Delivery:
         ):
             yield from session.starttls()
         elif settings.tls == "opportunistic" and not in_clear and machine.offers("STARTTLS"):
-            try:
+            # Offered and then refused: the session goes on as it was.
+            with contextlib.suppress(SecurityError):
                 yield from session.starttls()
-            except SecurityError:
-                # Offered and then refused: the session goes on as it was.
-                if machine.tls:
-                    raise
         if self._message.requires_tls and not machine.offers("REQUIRETLS"):
             raise SecurityError("the server does not offer REQUIRETLS")
         if settings.login is not None:

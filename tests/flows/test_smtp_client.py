@@ -248,9 +248,11 @@ S: 250 ok
 
 
 def test_chunks_that_cannot_be_sent_are_refused_before_anything_is() -> None:
-    for options in ({"chunking": True}, {"body": smtp.BodyType.BINARY_MIME}):
+    chunked = sending(session(), chunking=True)
+    binary = sending(session(), body=smtp.BodyType.BINARY_MIME)
+    for flow in (chunked, binary):
         with pytest.raises(LocalProtocolError, match="CHUNKING"):
-            play(PIPELINING, sending(session(), **options))
+            play(PIPELINING, flow)
     with pytest.raises(LocalProtocolError, match="by BDAT"):
         play(CHUNKING, sending(session(), body=smtp.BodyType.BINARY_MIME, chunking=False))
     with pytest.raises(LocalProtocolError, match="bare CR or LF"):

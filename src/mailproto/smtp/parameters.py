@@ -378,9 +378,11 @@ def _parse_date_time(text: str) -> datetime.datetime | None:
         return None
 
 
+_RETS: Final = {"FULL": Ret("FULL"), "HDRS": Ret("HDRS")}
+
+
 def _ret(value: str) -> Ret | None:
-    content = value.upper()
-    return Ret(cast("Literal['FULL', 'HDRS']", content)) if content in ("FULL", "HDRS") else None
+    return _RETS.get(value.upper())
 
 
 def _env_id(value: str) -> EnvId | None:

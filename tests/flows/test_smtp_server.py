@@ -13,7 +13,7 @@ from attrs import evolve
 from mailproto import aio, sasl, smtp
 from mailproto.backend.directory import Users
 from mailproto.backend.store import OverQuota, StoreFailure
-from mailproto.errors import ConnectionLost, DeadlineExceeded
+from mailproto.errors import ConnectionLost, DeadlineExceeded, LocalProtocolError
 from mailproto.flows.effects import Deadline, Flow, Read, StartTLS, Write, call, read, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
@@ -616,3 +616,37 @@ def test_who_waits_for_the_greeting_gets_it() -> None:
     effect = flow.throw(DeadlineExceeded("silence"))
     assert isinstance(effect, Deadline)
     assert flow.send(None) == Write(b"220 mx ESMTP\r\n")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_P30_XCLIENT_is_for_those_who_are_trusted(trusted: bool) -> None:
+    origins: list[Origin] = []
+
+    def make(origin: Origin) -> Keeper:
+        origins.append(origin)
+        return Keeper(origin, [])
+
+    address = "192.0.2.9" if trusted else "192.0.2.10"
+    ctx = Context(
+        make, Shutdown(), "mx", trusts_forwarding=lambda peer: peer.address == "192.0.2.9"
+    )
+
+    def forwarder() -> Flow[list[int]]:
+        client = Session(smtp.Client(), "me")
+        yield from client.begin()
+        command = smtp.XClient((("ADDR", "198.51.100.1"), ("LOGIN", "alice")))
+        if not trusted:
+            with pytest.raises(LocalProtocolError):
+                yield from client.call(command)
+            return []
+        first = yield from client.call(command)
+        yield from client.hello()
+        second = yield from client.call(smtp.XForward((("HELO", "there"),)))
+        return [first.code, second.code]
+
+    flow = serve(ctx.machine(), ctx, Peer(address, 1, "192.0.2.1", 25))
+    codes = converse(forwarder(), flow)[0]
+    assert codes == ([220, 250] if trusted else [])
+    assert origins[0].account == ("alice" if trusted else None)
+    said = {"ADDR": "198.51.100.1", "LOGIN": "alice", "HELO": "there"} if trusted else {}
+    assert origins[0].attributes == said

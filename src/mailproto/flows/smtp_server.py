@@ -7,8 +7,9 @@ pipelined commands go out together, before the session waits for input (RFC 2920
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from attrs import define
@@ -59,6 +60,8 @@ from mailproto.smtp import (
     Server,
     ServerEvent,
     Vrfy,
+    XClient,
+    XForward,
 )
 
 __all__ = ["Answer", "Context", "Handler", "Origin", "serve"]
@@ -69,6 +72,7 @@ Answer: TypeAlias = T | Awaitable[T] | Flow[T]
 """What a method of a handler returns: a value, an awaitable of it (under ``aio`` only), or a flow
 that ends with it."""
 
+_UNAVAILABLE: Final = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 _FAREWELL: Final = 5.0
 _HANDSHAKE: Final = 60.0
 # A client that sends content keeps its time by sending so much of it.
@@ -99,7 +103,9 @@ class Origin:
     extended: bool = False
     """Whether it was EHLO or LHLO."""
     account: str | None = None
-    """The account that AUTH has opened."""
+    """The account that AUTH has opened, or that a trusted client has named by XCLIENT."""
+    attributes: Mapping[str, str] = MappingProxyType({})
+    """What a trusted client has said by XCLIENT or XFORWARD: ``NAME``, ``ADDR`` and so on."""
 
 
 class Handler(ABC):
@@ -174,6 +180,8 @@ class Context:
     advertise_limits: bool = False
     """Whether LIMITS tells clients what ``limits`` allows."""
     extensions: tuple[Extension, ...] = ()
+    trusts_forwarding: Callable[[Peer], bool] | None = None
+    """Whether this client may use XCLIENT and XFORWARD; without it none may."""
     greeting_delay: float | None = None
     """Seconds before the greeting; who speaks within them is refused."""
     limits: SMTPServerLimits = SMTPServerLimits()
@@ -238,6 +246,8 @@ class _Session:
         self._wakeup = wakeup
         self._origin = Origin(peer, machine.tls)
         self._handler = context.handler(self._origin)
+        trusts = context.trusts_forwarding
+        machine.forwarding = trusts is not None and peer is not None and trusts(peer)
         self._in_transaction = False
         # The refusal that a piece of content has met; the rest of it is dropped.
         self._refusal: Reply | None = None
@@ -437,6 +447,23 @@ class _Session:
         yield from self.abandon()
         self._machine.accept()
 
+    def stand_for(self, event: XClient) -> Flow[None]:
+        yield from self.abandon()
+        origin = self._origin
+        named = dict(event.attributes)
+        login = named.get("LOGIN", _UNAVAILABLE[0])
+        origin.account = None if login in _UNAVAILABLE else login
+        origin.hello, origin.extended = "", False
+        origin.attributes = MappingProxyType(named)
+        self._machine.accept()
+
+    def forward(self, event: XForward) -> Flow[None]:
+        self._origin.attributes = MappingProxyType(
+            {**self._origin.attributes, **dict(event.attributes)}
+        )
+        self._machine.accept()
+        yield from ()
+
     def verify(self, event: Vrfy) -> Flow[None]:
         self._reply((yield from self._decide(lambda: self._handler.verify(event.text))))
 
@@ -510,5 +537,7 @@ _STEPS: Final[dict[type[ServerEvent], Callable[..., Flow[None]]]] = {
     Quit: _Session.leave,
     Vrfy: _Session.verify,
     Expn: _Session.expand,
+    XClient: _Session.stand_for,
+    XForward: _Session.forward,
     OtherCommand: _Session.other,
 }

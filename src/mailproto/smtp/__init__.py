@@ -41,6 +41,8 @@ from mailproto.smtp.commands import (
     ServerEvent,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
 from mailproto.smtp.extensions import Capabilities, Extension
 from mailproto.smtp.parameters import (
@@ -104,6 +106,8 @@ __all__ = [
     "Rset",
     "StartTLS",
     "Vrfy",
+    "XClient",
+    "XForward",
     # parameters
     "Conneg",
     "Conperm",

@@ -39,6 +39,7 @@ from mailproto.smtp.commands import (
     Quit,
     Rcpt,
     StartTLS,
+    XClient,
 )
 from mailproto.smtp.content import OutgoingChunks, OutgoingContent
 from mailproto.smtp.extensions import Capabilities
@@ -463,6 +464,9 @@ class Client(Machine[ClientEvent, Command]):
             self._terms.capabilities = Capabilities.of_reply(Reply(code, reply.lines[:1]))
         elif kind is StartTLS:
             self._await_tls()
+        elif kind is XClient:
+            # What was offered was offered to another.
+            self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
 
 
 def _challenge(reply: Reply) -> ClientEvent:

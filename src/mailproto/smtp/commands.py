@@ -46,6 +46,8 @@ __all__ = [
     "ServerEvent",
     "StartTLS",
     "Vrfy",
+    "XClient",
+    "XForward",
 ]
 
 
@@ -212,6 +214,25 @@ class Quit:
 
 
 @frozen
+class XClient:
+    """``C: XCLIENT NAME=spike.example ADDR=192.0.2.1``: for whom the client stands (Postfix).
+
+    Accepted with 220, after which the session begins anew with EHLO.
+    """
+
+    attributes: tuple[tuple[str, str], ...]
+    """Name in upper case and value, decoded; ``[UNAVAILABLE]`` and ``[TEMPUNAVAIL]`` as spelt."""
+
+
+@frozen
+class XForward:
+    """``C: XFORWARD NAME=spike.example``: whence the next message came, for logs (Postfix)."""
+
+    attributes: tuple[tuple[str, str], ...]
+    """As in ``XClient``."""
+
+
+@frozen
 class OtherCommand:
     """A command this library has no class for: ``C: ETRN example.com``. One reply answers it.
 
@@ -286,6 +307,8 @@ Command: TypeAlias = (
     | Expn
     | Help
     | Quit
+    | XClient
+    | XForward
     | OtherCommand
 )
 """What a client may send."""

@@ -47,6 +47,14 @@ RCPT_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The same for RCPT."""
 
+XCLIENT_ATTRIBUTES: Final = (
+    "NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT",
+)  # fmt: skip
+"""What Postfix's XCLIENT can say."""
+
+XFORWARD_ATTRIBUTES: Final = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
+"""What Postfix's XFORWARD can say."""
+
 # ehlo-keyword (RFC 5321 section 4.1.1.1); "AUTH=LOGIN" is an old spelling of "AUTH LOGIN"
 _EHLO_LINE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:[ =]+(.*))?")
 

@@ -44,8 +44,15 @@ from mailproto.smtp.commands import (
     Rset,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
-from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
+from mailproto.smtp.extensions import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    XCLIENT_ATTRIBUTES,
+    XFORWARD_ATTRIBUTES,
+)
 from mailproto.smtp.parameters import (
     HoldFor,
     HoldUntil,
@@ -336,6 +343,22 @@ def _bdat(_: str, argument: str) -> Command:
     return Bdat(size, match[2] is not None)
 
 
+def _attributes(verb: str, argument: str) -> Command:
+    known = XCLIENT_ATTRIBUTES if verb == "XCLIENT" else XFORWARD_ATTRIBUTES
+    found: dict[str, str] = {}
+    for item in argument.split():
+        name, _, value = item.partition("=")
+        text = of_xtext(value)
+        name = name.upper()
+        if not text or name not in known or name in found or _CONTROL.search(text):
+            raise Malformed(f"Malformed attribute {_quoted(item)}", 501, BAD_ARGUMENTS)
+        found[name] = text
+    if not found:
+        raise Malformed(f"{verb} needs an attribute", 501, BAD_ARGUMENTS)
+    attributes = tuple(found.items())
+    return XClient(attributes) if verb == "XCLIENT" else XForward(attributes)
+
+
 _SIZE_AND_BODY: Final = frozenset({"SIZE", "BODY"})
 _BODIES: Final = {body.value: body for body in BodyType}
 _HELLOS: Final[Mapping[str, Callable[[str], Command]]] = {"EHLO": Ehlo, "HELO": Helo, "LHLO": Lhlo}
@@ -355,6 +378,8 @@ _PARSERS: Final[Mapping[str, Callable[[str, str], Command] | None]] = {
     "EXPN": _query,
     "AUTH": _auth,
     "BDAT": _bdat,
+    "XCLIENT": _attributes,
+    "XFORWARD": _attributes,
     "MAIL": None,
     "RCPT": None,
 }

@@ -36,9 +36,18 @@ from mailproto.smtp.commands import (
     Rset,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
 from mailproto.smtp.content import IncomingChunks
-from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Extension, parameters_of
+from mailproto.smtp.extensions import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    XCLIENT_ATTRIBUTES,
+    XFORWARD_ATTRIBUTES,
+    Extension,
+    parameters_of,
+)
 from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.states import LEGAL, NAMES, State, after
 
@@ -70,6 +79,7 @@ class Policy:
     chunking: bool
     binarymime: bool
     advertise_limits: bool
+    forwarding: bool
     enhanced_codes: bool
     extensions: tuple[Extension, ...]
     refuse_early_talkers: bool
@@ -99,6 +109,9 @@ class Policy:
             keywords["ENHANCEDSTATUSCODES"] = ()
         if self.smtputf8:
             keywords["SMTPUTF8"] = ()
+        if self.forwarding:
+            keywords["XCLIENT"] = XCLIENT_ATTRIBUTES
+            keywords["XFORWARD"] = XFORWARD_ATTRIBUTES
         if self.advertise_limits:
             keywords["LIMITS"] = self._limits()
         for extension in self.extensions:
@@ -293,6 +306,14 @@ def _data(_: Policy, session: Session, __: Data) -> Reply | None:
     return None
 
 
+def _forwarding(policy: Policy, session: Session, command: XClient | XForward) -> Reply | None:
+    if not policy.forwarding:
+        return Reply(550, f"{NAMES[type(command)]} is not for you", _SECURITY)
+    if not session.extended:
+        return Reply(503, f"{NAMES[type(command)]} needs EHLO", _OUT_OF_SEQUENCE)
+    return None
+
+
 def _bdat(policy: Policy, session: Session, _: Bdat) -> Reply | None:
     if not policy.chunking:
         return Reply(502, "CHUNKING is not offered", _OUT_OF_SEQUENCE)
@@ -311,6 +332,8 @@ _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     Rcpt: _rcpt,
     Data: _data,
     Bdat: _bdat,
+    XClient: _forwarding,
+    XForward: _forwarding,
     Vrfy: _needs_authentication,
     Expn: _needs_authentication,
 }

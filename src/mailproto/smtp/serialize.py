@@ -40,8 +40,15 @@ from mailproto.smtp.commands import (
     Rset,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
-from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
+from mailproto.smtp.extensions import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    XCLIENT_ATTRIBUTES,
+    XFORWARD_ATTRIBUTES,
+)
 from mailproto.smtp.parameters import (
     HoldFor,
     HoldUntil,
@@ -261,6 +268,20 @@ def _query(command: Vrfy | Expn) -> str:
     return _with_text(verb, text) + (" SMTPUTF8" if smtputf8 else "")
 
 
+def _attributes(command: XClient | XForward) -> str:
+    verb = NAMES[type(command)]
+    known = XCLIENT_ATTRIBUTES if isinstance(command, XClient) else XFORWARD_ATTRIBUTES
+    names = [name for name, _ in command.attributes]
+    if not names or len(set(names)) != len(names) or not set(names) <= set(known):
+        raise LocalProtocolError(f"{verb} has each of {', '.join(known)} at most once, not {names}")
+    text = verb
+    for name, value in command.attributes:
+        if not _checked(value, name):
+            raise LocalProtocolError(f"{name} of {verb} has no value")
+        text += f" {name}={to_xtext(value)}"
+    return text
+
+
 def _other(command: OtherCommand) -> str:
     if _VERB.fullmatch(command.verb) is None:
         raise LocalProtocolError(f"{command.verb!r} is not a verb in upper case")
@@ -289,5 +310,7 @@ _SERIALIZERS: Final[Mapping[type, Callable[..., str]]] = {
     Vrfy: _query,
     Expn: _query,
     Help: _help,
+    XClient: _attributes,
+    XForward: _attributes,
     OtherCommand: _other,
 }

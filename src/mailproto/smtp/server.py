@@ -50,6 +50,8 @@ from mailproto.smtp.commands import (
     ServerEvent,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
 from mailproto.smtp.content import IncomingChunks, IncomingContent
 from mailproto.smtp.extensions import Capabilities, Extension
@@ -71,6 +73,7 @@ _OK: Final[Mapping[type, Reply]] = {
     Noop: Reply(250, "OK", EnhancedCode(2, 0, 0)),
     Vrfy: Reply(252, "Send some mail and see", EnhancedCode(2, 5, 0)),
     Expn: Reply(502, "EXPN is not implemented", EnhancedCode(5, 5, 1)),
+    XForward: Reply(250, "OK", EnhancedCode(2, 0, 0)),
     Help: Reply(214, "See RFC 5321", EnhancedCode(2, 0, 0)),
     Quit: Reply(221, "Goodbye", EnhancedCode(2, 0, 0)),
     StartTLS: Reply(220, "Go ahead", EnhancedCode(2, 0, 0)),
@@ -102,10 +105,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     ``mechanisms`` are the SASL mechanisms to offer; without TLS none is, unless
     ``allow_insecure_auth``. ``require_auth`` has MAIL, VRFY and EXPN wait for authentication.
     ``starttls`` offers STARTTLS. ``chunking`` offers BDAT, and ``binarymime`` any octets in its
-    chunks. ``advertise_limits`` offers LIMITS (RFC 9422) with what ``limits`` says. ``extensions``
-    are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH= of MAIL is believed
-    (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``.
-    With ``refuse_early_talkers`` octets that come before the greeting end the connection. The
+    chunks. ``advertise_limits`` offers LIMITS (RFC 9422) with what ``limits`` says.
+    ``forwarding`` offers XCLIENT and XFORWARD; this client is then believed whatever it says.
+    ``extensions`` are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH= of MAIL
+    is believed (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``. With
+    ``refuse_early_talkers`` octets that come before the greeting end the connection. The
     constructor raises LocalProtocolError for what it cannot announce.
     """
 
@@ -135,6 +139,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         chunking: bool = True,
         binarymime: bool = False,
         advertise_limits: bool = False,
+        forwarding: bool = False,
         enhanced_codes: bool = True,
         extensions: Iterable[Extension] = (),
         refuse_early_talkers: bool = False,
@@ -156,6 +161,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             chunking,
             binarymime,
             advertise_limits,
+            forwarding,
             enhanced_codes,
             tuple(extensions),
             refuse_early_talkers,
@@ -228,6 +234,15 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     @mechanisms.setter
     def mechanisms(self, names: Sequence[str]) -> None:
         self._policy.mechanisms = tuple(names)
+
+    @property
+    def forwarding(self) -> bool:
+        """Whether XCLIENT and XFORWARD are offered; may be set anew once the client is known."""
+        return self._policy.forwarding
+
+    @forwarding.setter
+    def forwarding(self, trusted: bool) -> None:
+        self._policy.forwarding = trusted
 
     @property
     def timeout_hint(self) -> float:
@@ -426,6 +441,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         elif isinstance(event, Invalid | BadContent):
             for _ in range(self._due or 1):
                 self.send(event.reply)
+        elif kind is XClient:
+            self.send(self._policy.greeting())
         elif kind in HELLOS:
             self._write(serialize_reply(self._policy.hello(event, self._tls), enhanced=False))
             self._answered(250)
@@ -506,8 +523,23 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                     self._content = IncomingContent(policy.bare_newlines, policy.limits.content)
                 elif code == 220 and isinstance(event, StartTLS):
                     self._await_tls()
+                elif code == 220 and isinstance(event, XClient):
+                    self._stand_for(event)
         self._due = 0
         self._in_hand = None
+
+    def _stand_for(self, command: XClient) -> None:
+        """Begin anew, for the client that was named; what counts against this one is kept."""
+        old = self._session
+        login = dict(command.attributes).get("LOGIN", "[UNAVAILABLE]")
+        self._session = Session(
+            self._tls,
+            State.START,
+            authenticated=login not in ("[UNAVAILABLE]", "[TEMPUNAVAIL]"),
+            errors=old.errors,
+            idle_commands=old.idle_commands,
+            failed_authentications=old.failed_authentications,
+        )
 
     def _hint_for(self, error: RemoteProtocolError, *, line_too_long: bool) -> Reply:
         if line_too_long:

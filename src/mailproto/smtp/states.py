@@ -32,6 +32,8 @@ from mailproto.smtp.commands import (
     Rset,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
 
 __all__ = ["LEGAL", "MAY_BE_FOLLOWED", "NAMES", "PROJECTED", "SUCCESS", "State", "after"]
@@ -84,6 +86,8 @@ LEGAL: Final[Mapping[type[Command], tuple[State, ...]]] = {
     Expn: _ANY,
     Help: _ANY,
     Quit: (*_ANY, State.REFUSED),
+    XClient: (State.READY,),
+    XForward: (State.READY,),
     OtherCommand: _ANY,
 }
 """The states in which a command may be given (RFC 5321 section 4.1.4)."""
@@ -107,6 +111,8 @@ SUCCESS: Final[Mapping[type, frozenset[int]]] = {
     Expn: frozenset({250, 252}),
     Help: frozenset({211, 214}),
     Quit: frozenset({221}),
+    XClient: frozenset({220}),
+    XForward: frozenset({250}),
     OtherCommand: frozenset(range(200, 300)),
 }
 """The positive replies that a server may give (RFC 5321 section 4.3.2, RFC 4954, RFC 3207)."""
@@ -145,6 +151,7 @@ _ON_SUCCESS: Final[Mapping[type, State]] = {
     EndOfChunk: State.BETWEEN_CHUNKS,
     EndOfMessage: State.READY,
     Quit: State.CLOSED,
+    XClient: State.START,
 }
 _ON_REFUSAL: Final[Mapping[type, State]] = {
     AuthResponse: State.READY,

@@ -23,6 +23,8 @@ from mailproto.smtp.commands import (
     Rcpt,
     StartTLS,
     Vrfy,
+    XClient,
+    XForward,
 )
 from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Capabilities
 from mailproto.smtp.parameters import MailParameter, RcptParameter, RequireTLS
@@ -155,6 +157,16 @@ def _data(terms: Terms, _: Data) -> None:
         raise LocalProtocolError("content that is BINARYMIME is sent by BDAT, not by DATA")
 
 
+def _attributes(terms: Terms, command: XClient | XForward) -> None:
+    verb = NAMES[type(command)]
+    terms.require(verb, verb)
+    assert terms.capabilities is not None
+    offered = terms.capabilities.keywords[verb]
+    for name, _ in command.attributes:
+        if name not in offered:
+            raise LocalProtocolError(f"the server has not offered {name} of {verb}")
+
+
 def _query(terms: Terms, command: Vrfy | Expn) -> None:
     if command.smtputf8:
         terms.require("SMTPUTF8", "SMTPUTF8")
@@ -170,6 +182,8 @@ _RULES: Final[Mapping[type, Callable[..., None]]] = {
     Rcpt: _rcpt,
     Bdat: _bdat,
     Data: _data,
+    XClient: _attributes,
+    XForward: _attributes,
     Vrfy: _query,
     Expn: _query,
 }

@@ -129,6 +129,11 @@ def rcpts(*, utf8: bool = False) -> st.SearchStrategy[smtp.Rcpt]:
 _arguments = st.text(_TEXT, max_size=40).map(lambda text: text.strip(" "))
 _ascii_arguments = st.text(_PRINTABLE, max_size=40).map(lambda text: text.strip(" "))
 _queries = _ascii_arguments.filter(lambda text: text and not text.upper().endswith("SMTPUTF8"))
+_attributes = st.dictionaries(
+    st.sampled_from(["NAME", "ADDR", "PORT", "PROTO", "HELO"]),
+    _arguments.filter(bool),
+    min_size=1,
+).map(lambda attributes: tuple(attributes.items()))
 _mechanisms = st.text(string.ascii_uppercase + string.digits + "-_", min_size=1, max_size=20)
 
 commands: st.SearchStrategy[smtp.Command] = st.one_of(
@@ -147,6 +152,8 @@ commands: st.SearchStrategy[smtp.Command] = st.one_of(
     st.builds(smtp.Expn, _queries, st.booleans()),
     st.builds(smtp.Help, _arguments),
     st.just(smtp.Quit()),
+    st.builds(smtp.XClient, _attributes),
+    st.builds(smtp.XForward, _attributes),
     st.builds(smtp.OtherCommand, _keywords, _arguments),
 )
 """Every command that is a line, in the spelling that a parser gives back."""

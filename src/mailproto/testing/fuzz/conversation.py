@@ -137,7 +137,7 @@ class Conversation(Generic[M]):
         """Every event so far."""
         self.output: list[bytes] = []
         """Everything the machine has said so far."""
-        self.turn = Turn(0, b"")
+        self.turn: Turn = Turn(0, b"")
         """The turn whose octets are coming in."""
         self.room: int = 2 * len(case.data) + 64
         """How many more events may come: not many more than octets."""

@@ -28,7 +28,7 @@ from mailproto.flows.smtp_relay_route import NoSuchDomain, shuffled
 from mailproto.flows.smtp_relay_settings import RelaySettings
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome
 from mailproto.flows.tls import client_context, server_context
-from mailproto.smtp import POSTMASTER, Mailbox, Parameter, Rcpt
+from mailproto.smtp import POSTMASTER, Mailbox, Parameter, Rcpt, RequireTLS
 
 BOB, CAROL, DAVE = "bob@example.com", "carol@example.com", "dave@example.org"
 DELIVERED, TEMPORARY, PERMANENT, UNKNOWN = (
@@ -37,7 +37,7 @@ DELIVERED, TEMPORARY, PERMANENT, UNKNOWN = (
     Outcome.PERMANENT,
     Outcome.UNKNOWN,
 )
-REQUIRETLS = (Parameter("REQUIRETLS"),)
+REQUIRETLS = (RequireTLS(),)
 
 
 @pytest.fixture
@@ -200,6 +200,26 @@ def test_one_connection_for_all_recipients_of_a_host(world: World, stack: ExitSt
     assert (len(a.connections), len(b.connections)) == (1, 1)
     assert len(a.commands("RCPT")) == 4
     assert [str(r.forward_path) for r in result.recipients][1] == "x@example.net"
+
+
+@pytest.mark.parametrize(
+    ("limits", "groups"),
+    [("RCPTMAX=2", [2, 2, 1]), ("RCPTDOMAINMAX=1", [3, 2]), ("MAILMAX=5", [5])],
+)
+def test_no_more_recipients_at_a_time_than_a_server_takes(
+    world: World, stack: ExitStack, limits: str, groups: list[int]
+):
+    world.mx["example.org"] = [(1, "a")]
+    a = add(world, stack, "192.0.2.1", Host(extensions=[f"LIMITS {limits}"]))
+    everyone = [BOB, CAROL, "erin@example.com", DAVE, "frank@example.org"]
+    result = world.send(relay(), everyone)
+    assert outcomes(result) == [DELIVERED] * 5
+    assert [len(attempt.replies) for attempt in result.attempts] == groups
+    assert len(a.messages) == len(groups)
+    a.replies["MAIL"] = CLOSE
+    result = world.send(relay(), everyone)
+    assert outcomes(result) == [TEMPORARY] * 5
+    assert status(result, 4) == "451 4.4.2"
 
 
 def test_hosts_of_one_preference_in_the_order_that_is_given(world: World):

@@ -16,7 +16,7 @@ from mailproto.flows.smtp_client import Content
 from mailproto.flows.smtp_relay import deliver
 from mailproto.flows.smtp_relay_result import RelayResult
 from mailproto.flows.smtp_relay_settings import RelaySettings
-from mailproto.smtp import ForwardPath, Parameter, Rcpt, ReversePath
+from mailproto.smtp import ForwardPath, MailParameter, Rcpt, ReversePath
 
 if TYPE_CHECKING:
     import ssl
@@ -48,7 +48,7 @@ class Relay(RelaySettings):
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
-        parameters: tuple[Parameter, ...] = (),
+        parameters: tuple[MailParameter, ...] = (),
     ) -> RelayResult:
         """Try to deliver a message to every recipient, now.
 

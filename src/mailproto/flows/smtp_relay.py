@@ -48,7 +48,7 @@ from mailproto.smtp import (
     Client,
     Mail,
     Mailbox,
-    Parameter,
+    MailParameter,
     Rcpt,
     Reply,
     ReversePath,
@@ -122,7 +122,7 @@ def deliver(
     forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
     *,
     size: int | None = None,
-    parameters: tuple[Parameter, ...] = (),
+    parameters: tuple[MailParameter, ...] = (),
 ) -> Flow[RelayResult]:
     """Deliver one message as far as that can be done now; see ``sync.relaying.Relay.send``."""
     if isinstance(content, Iterator):
@@ -154,7 +154,7 @@ class _Message:
     content: Content
     sender: ReversePath
     size: int | None
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[MailParameter, ...]
 
     @property
     def requires_tls(self) -> bool:
@@ -328,6 +328,7 @@ class _Delivery:
         """Connect and send; what went wrong before there was an answer for any recipient."""
         settings, transport, message = self._settings, self._transport, self._message
         began = transport.clock()
+        batch = due
         connection: Connection | None = None
         session: Session | None = None
         result: SendResult | None = None
@@ -343,10 +344,11 @@ class _Delivery:
             )
             session = self._session(connection)
             yield from self._run(connection, self._open(session, in_clear))
+            batch = _within_limits(session, due)
             sending = session.send(
                 message.content,
                 message.sender,
-                [recipient.rcpt for recipient in due],
+                [recipient.rcpt for recipient in batch],
                 size=message.size,
                 parameters=message.parameters,
             )
@@ -364,7 +366,12 @@ class _Delivery:
         if connection is not None and session is not None:
             yield from self._leave(connection, session)
         tls = session is not None and session.machine.tls
-        results = self._account(host, due, result, error, reached=session is not None)
+        if result is None:
+            batch = due
+        for recipient in due[len(batch) :]:
+            # One more than the server takes at a time: the host has yet to be asked.
+            recipient.hosts.insert(0, host)
+        results = self._account(host, batch, result, error, reached=session is not None)
         outcome = outcome_of(results)
         self._attempts.append(Attempt(host, address, tls, outcome, results, error, seconds))
         return error if result is None else None
@@ -442,6 +449,22 @@ class _Delivery:
 
         bounded = _bounded(flow, lambda seconds: self._left(shorter(seconds)))
         return (yield from call(connection.run, bounded))
+
+
+def _within_limits(session: Session, due: Sequence[_Recipient]) -> Sequence[_Recipient]:
+    """The first of ``due``, as many as the server takes in a transaction (RFC 9422)."""
+    capabilities = session.capabilities
+    if capabilities is None:
+        return due
+    most = capabilities.limit("RCPTMAX")
+    most_domains = capabilities.limit("RCPTDOMAINMAX")
+    domains: set[str] = set()
+    for number, recipient in enumerate(due):
+        domains.add(recipient.domain)
+        full = most is not None and number >= most
+        if number and (full or (most_domains is not None and len(domains) > most_domains)):
+            return due[:number]
+    return due
 
 
 def _bounded(flow: Flow[T], bound: Callable[[float | None], float | None]) -> Flow[T]:

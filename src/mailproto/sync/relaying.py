@@ -15,7 +15,7 @@ from mailproto.flows.smtp_client import Content
 from mailproto.flows.smtp_relay import deliver
 from mailproto.flows.smtp_relay_result import RelayResult
 from mailproto.flows.smtp_relay_settings import RelaySettings
-from mailproto.smtp import ForwardPath, Parameter, Rcpt, ReversePath
+from mailproto.smtp import ForwardPath, MailParameter, Rcpt, ReversePath
 from mailproto.sync import connecting
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Relay(RelaySettings):
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
-        parameters: tuple[Parameter, ...] = (),
+        parameters: tuple[MailParameter, ...] = (),
     ) -> RelayResult:
         """Try to deliver a message to every recipient, now.
 

@@ -21,7 +21,7 @@ from mailproto.smtp import (
     Command,
     Extension,
     ForwardPath,
-    Parameter,
+    MailParameter,
     Rcpt,
     Reply,
     ReversePath,
@@ -213,7 +213,7 @@ class Client(connecting.Client):
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
-        parameters: tuple[Parameter, ...] = (),
+        parameters: tuple[MailParameter, ...] = (),
     ) -> SendResult:
         """Send a message: an ``EmailMessage``, octets with CRLF, or pieces of them.
 

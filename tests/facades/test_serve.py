@@ -168,6 +168,22 @@ def test_limits_extensions_and_the_trace(facade: Facade) -> None:
     assert ("C", b"QUIT") in lines
 
 
+def test_early_talkers_forwarding_and_limits_that_are_told(facade: Facade) -> None:
+    options: dict[str, Any] = {
+        "advertise_limits": True,
+        "trusts_forwarding": lambda peer: peer.address == "127.0.0.1",
+        "greeting_delay": 0.1,
+    }
+    with serve(facade, **options) as server:
+        with smtplib.SMTP("127.0.0.1", server.port) as client:
+            client.ehlo()
+            assert "RCPTMAX" in client.esmtp_features["limits"]
+            assert client.has_extn("xclient")
+        with socket.create_connection(("127.0.0.1", server.port), 10.0) as early:
+            early.sendall(b"EHLO early.example\r\n")
+            assert early.recv(4096).startswith(b"5")
+
+
 def test_a_client_that_says_nothing_is_told_so(facade: Facade) -> None:
     with (
         serve(facade, timeout=0.1) as server,

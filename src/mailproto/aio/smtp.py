@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from mailproto._core.machine import Trace
     from mailproto.backend.directory import Directory
-    from mailproto.flows.serving import Network
+    from mailproto.flows.serving import Network, Peer
 
 __all__ = [
     "Attempt",
@@ -121,6 +121,9 @@ async def serve(
     allow_insecure_auth: bool = False,
     chunking: bool = True,
     binarymime: bool = False,
+    advertise_limits: bool = False,
+    trusts_forwarding: Callable[[Peer], bool] | None = None,
+    greeting_delay: float | None = None,
     extensions: tuple[Extension, ...] = (),
     limits: SMTPServerLimits | None = None,
     timeout: float | None = None,
@@ -134,10 +137,13 @@ async def serve(
     from the first octet with ``implicit_tls``. ``hostname`` is how the server calls itself.
     AUTH is offered for the users of ``directory``, by the mechanisms of ``offer``, and mail of
     others refused with ``require_auth``; without TLS only if ``allow_insecure_auth``.
-    ``chunking`` offers BDAT, and ``binarymime`` content of any octets with it. ``extensions`` are
-    announced besides those the server knows. ``timeout`` bounds a command, or 64 KiB of content,
-    instead of the RFC's five minutes. ``proxied_by`` are the networks of proxies that must begin
-    with a PROXY header. ``trace`` gets every line, without secrets.
+    ``chunking`` offers BDAT, and ``binarymime`` content of any octets with it; with
+    ``advertise_limits`` LIMITS tells clients what ``limits`` allows. ``trusts_forwarding`` says
+    who may use XCLIENT and XFORWARD. Clients that speak within ``greeting_delay`` seconds, before
+    the greeting, are refused. ``extensions`` are announced besides those the server knows.
+    ``timeout`` bounds a command, or 64 KiB of content, instead of the RFC's five minutes.
+    ``proxied_by`` are the networks of proxies that must begin with a PROXY header. ``trace`` gets
+    every line, without secrets.
 
     Raises OSError when the address cannot be had, LocalProtocolError for ``implicit_tls`` without
     ``tls_context``.
@@ -157,6 +163,9 @@ async def serve(
         allow_insecure_auth=allow_insecure_auth,
         chunking=chunking,
         binarymime=binarymime,
+        advertise_limits=advertise_limits,
+        trusts_forwarding=trusts_forwarding,
+        greeting_delay=greeting_delay,
         extensions=extensions,
         limits=SMTPServerLimits() if limits is None else limits,
         timeout=timeout,

@@ -134,6 +134,9 @@ class _ChunkReader:
 
     def _judged(self, data: bytes) -> bytes:
         if self.bare is None:
+            if b"\n" not in data and b"\r" not in data:
+                self._seen += len(data)
+                return data
             bare = find_bare_newline(data)
             if bare < 0 and data.endswith(b"\r"):
                 bare = len(data) - 1

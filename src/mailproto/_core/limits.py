@@ -42,7 +42,7 @@ class SMTPServerLimits:
     """Refused or malformed commands in one session before 421."""
     failed_authentications: int = 3
     """Failed AUTH commands in one session before 421."""
-    idle_commands: int = 100
+    idle_commands: int = 1000
     """Commands that bring no message nearer (NOOP, RSET, VRFY, EHLO and so on) since the session
     began or the last message was accepted, before 421."""
 

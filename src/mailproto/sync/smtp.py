@@ -17,6 +17,7 @@ from mailproto.flows.smtp_server import Context, Handler, Origin
 from mailproto.flows.tls import client_context
 from mailproto.sasl import Offer
 from mailproto.smtp import (
+    BodyType,
     Capabilities,
     Command,
     Extension,
@@ -223,16 +224,25 @@ class Client(connecting.Client):
         *,
         size: int | None = None,
         parameters: tuple[MailParameter, ...] = (),
+        body: BodyType | None = None,
+        chunking: bool | None = None,
     ) -> SendResult:
         """Send a message: an ``EmailMessage``, octets with CRLF, or pieces of them.
 
         The paths are by default those in the header of an ``EmailMessage``. What became of each
         recipient is in the result; CommandFailed is raised when no recipient's message was taken,
         DeliveryUnknown when the connection ended before the answer. A refusal leaves the
-        connection usable.
+        connection usable. ``body`` says what the content is where it cannot be seen, and
+        ``chunking`` whether to send it by BDAT; by default both are chosen.
         """
         flow = self.session.send(
-            content, reverse_path, forward_paths, size=size, parameters=parameters
+            content,
+            reverse_path,
+            forward_paths,
+            size=size,
+            parameters=parameters,
+            body=body,
+            chunking=chunking,
         )
         result = self.run(flow)
         if not result.delivered:

@@ -24,7 +24,7 @@ from mailproto.errors import (
 )
 from mailproto.flows.authentication import server_has_proved_itself
 from mailproto.flows.effects import Flow, close, deadline, read, start_tls, write
-from mailproto.flows.smtp_message import flatten, recipients_of, sender_of
+from mailproto.flows.smtp_message import envelope_of, flatten
 from mailproto.flows.smtp_result import DeliveryUnknown, RecipientResult, SendResult
 from mailproto.smtp import (
     Auth,
@@ -55,7 +55,6 @@ from mailproto.smtp import (
     Reply,
     ReversePath,
     Rset,
-    SpecialPath,
     StartTLS,
     State,
     Vrfy,
@@ -250,7 +249,7 @@ class Session:
         DeliveryUnknown when the connection ends after the content was sent and before it was
         answered.
         """
-        sender, recipients = _envelope(content, reverse_path, forward_paths)
+        sender, recipients = envelope_of(content, reverse_path, forward_paths)
         smtputf8 = not all(
             path.is_ascii
             for path in (sender, *(r.forward_path for r in recipients))
@@ -486,34 +485,6 @@ def _expect(command: str, reply: Reply) -> Reply:
 
 def _refusal(reply: Reply) -> Reply | None:
     return None if reply.positive else reply
-
-
-def _envelope(
-    content: Content,
-    reverse_path: ReversePath | str | None,
-    forward_paths: Iterable[ForwardPath | Rcpt | str] | None,
-) -> tuple[ReversePath, list[Rcpt]]:
-    message = content if isinstance(content, Message) else None
-    if reverse_path is None:
-        if message is None:
-            raise ValueError("octets have no envelope: give the reverse-path")
-        reverse_path = sender_of(message)
-    if forward_paths is None:
-        if message is None:
-            raise ValueError("octets have no envelope: give the forward-paths")
-        forward_paths = recipients_of(message)
-    recipients = [_recipient(path) for path in forward_paths]
-    if not recipients:
-        raise ValueError("a message needs at least one recipient")
-    if isinstance(reverse_path, str):
-        reverse_path = Mailbox.parse(reverse_path) if reverse_path else SpecialPath.NULL
-    return reverse_path, recipients
-
-
-def _recipient(path: ForwardPath | Rcpt | str) -> Rcpt:
-    if isinstance(path, Rcpt):
-        return path
-    return Rcpt(Mailbox.parse(path) if isinstance(path, str) else path)
 
 
 def _pieces(content: bytes | Iterable[bytes]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailproto import pop3
@@ -545,6 +545,7 @@ def test_P26_a_maildrop_in_use_is_no_failed_login() -> None:
 
 
 @given(st.text(max_size=20))
+@example("x\r\n2 y")
 def test_P15_no_text_makes_a_second_line(text: str) -> None:
     items: list[pop3.ServerItem] = [
         pop3.Ok(text),

@@ -202,7 +202,12 @@ def serialize_listings(item: ScanListings | UniqueIdListings) -> bytes:
             raise LocalProtocolError("scan listings are message numbers from 1 and sizes from 0")
         return lines
     text = ("%d %s\r\n" * len(entries)) % values
-    if not text.isascii() or UNIQUE_ID_LISTINGS.fullmatch(lines := text.encode("ascii")) is None:
+    if (
+        not text.isascii()
+        or UNIQUE_ID_LISTINGS.fullmatch(lines := text.encode("ascii")) is None
+        # A unique-id that holds lines of its own fits the pattern, too.
+        or lines.count(b"\r\n") != len(entries)
+    ):
         raise LocalProtocolError(
             "unique-id listings are message numbers from 1 and 1 to 70 printable ASCII characters"
         )

@@ -333,7 +333,11 @@ def _search(command: Search) -> Sequence[Part]:
         options = " ".join([option.value for option in command.return_options])
         parts.append(f"RETURN ({options}) ".encode("ascii"))
     if command.charset is not None:
-        parts += (b"CHARSET ", _astring(command.charset.encode()), b" ")
+        try:
+            charset = command.charset.encode()
+        except UnicodeEncodeError:
+            raise LocalProtocolError(f"surrogates in {command.charset!r}") from None
+        parts += (b"CHARSET ", _astring(charset), b" ")
     # What is still to be written, the next at the end: keys nest as deep as the caller likes.
     rest: list[SearchKey | bytes] = _between(command.keys)
     while rest:

@@ -75,6 +75,9 @@ TEXTS: Final = (
     "\ud800",
     "\u2028",
     "x" * 3000,
+    "x\r\n2 y",
+    "x\r\n* 1 EXISTS",
+    "x\r\n.\r\n+OK",
 )
 """Texts that an application may pass on, harmless and not."""
 

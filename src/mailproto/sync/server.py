@@ -90,7 +90,9 @@ class Server:
         self._listeners.clear()
         self.shutdown.request()
         end = time.monotonic() + grace
-        for thread in tuple(self._threads):
+        with self._lock:
+            threads = tuple(self._threads)
+        for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         for driver in tuple(self._drivers):
             driver.cut()
@@ -104,9 +106,10 @@ class Server:
                     self._threads.discard(thread)
 
         thread = threading.Thread(target=body, daemon=True)
+        # Started before the lock is released: ``close`` joins every thread that it finds.
         with self._lock:
             self._threads.add(thread)
-        thread.start()
+            thread.start()
 
     def _accept(
         self,
@@ -116,18 +119,19 @@ class Server:
     ) -> None:
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, remote = listener.accept()
             except OSError:
                 if listener.fileno() < 0 or self.shutdown.requested:
                     return
                 # Out of descriptors, or the peer was gone already: others may yet come.
                 time.sleep(0.05)
                 continue
-            self._run(self._session, connection, factory, tls)
+            self._run(self._session, connection, remote, factory, tls)
 
     def _session(
         self,
         connection: socket.socket,
+        remote: object,
         factory: SessionFactory,
         tls: ssl.SSLContext | None,
     ) -> None:
@@ -135,7 +139,9 @@ class Server:
         with self._lock:
             self._drivers.add(driver)
         try:
-            driver.run(factory(Peer.of(connection.getpeername(), connection.getsockname())))
+            # The address that accept() told: a client that has reset the connection has none any
+            # more, but what it sent before can still be read.
+            driver.run(factory(Peer.of(remote, connection.getsockname())))
         except (MailError, OSError):
             # Peers that vanish or fail the handshake are daily life.
             pass

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 
 from mailproto.message import Header, decode_words, envelope, index, parse_addresses, parse_date
+from mailproto.testing.growth import assert_linear
 
 PIECES = [
     b"(", b")", b"<", b"[", b'"', b"\\", b'"\\', b",", b":", b";", b"@", b".", b"a", b" ", b"a@b,",
@@ -34,23 +34,15 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
-def seconds(reader: Callable[[bytes], object], value: bytes) -> float:
-    """Processor time, the least of a few runs: the one that was disturbed least."""
-    times = list[float]()
-    for _ in range(3):
-        start = time.process_time()
-        reader(value)
-        times.append(time.process_time() - start)
-    return min(times)
-
-
 @pytest.mark.parametrize("name", READERS)
 def test_P09_linear_time(name: str) -> None:
     for piece in PIECES:
-        # Eight times the octets: linear is 8, quadratic 64; small times are noise.
-        short = seconds(READERS[name], piece * (2_000 // len(piece)))
-        long = seconds(READERS[name], piece * (16_000 // len(piece)))
-        assert long < 25 * short + 0.01, (piece, short, long)
+
+        def read(octets: int, piece: bytes = piece) -> Callable[[], object]:
+            value = piece * (octets // len(piece))
+            return lambda: READERS[name](value)
+
+        assert_linear(read, 2_000)
 
 
 @pytest.mark.parametrize("name", READERS)

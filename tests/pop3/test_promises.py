@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import example, given
@@ -18,6 +17,7 @@ from mailproto.pop3.parse import parse_command
 from mailproto.pop3.serialize import serialize_command
 from mailproto.testing import Link, assert_chop_invariant, outcome
 from mailproto.testing.chop import drain, joined, octets, properties, random_cuts, sized
+from mailproto.testing.growth import assert_linear
 from mailproto.testing.strategies import pop3 as strategies
 
 EVERYTHING = pop3.Offer(
@@ -387,15 +387,6 @@ def test_P08_P13_limits_are_final_however_the_input_is_cut(
     assert pop3.Ok() not in whole.events[1:]
 
 
-def seconds(machine: pop3.Client, chunks: list[bytes]) -> float:
-    begun = time.process_time()
-    for chunk in chunks:
-        machine.receive_data(chunk)
-        while machine.next_event() not in (pop3.NEED_DATA, pop3.PAUSED):
-            pass
-    return time.process_time() - begun
-
-
 @pytest.mark.parametrize("size", [1, 1448, 10**9])
 @pytest.mark.parametrize(
     ("asked", "unit"),
@@ -407,13 +398,19 @@ def seconds(machine: pop3.Client, chunks: list[bytes]) -> float:
     ],
 )
 def test_P09_time_is_linear_in_the_octets(asked: pop3.Command, unit: bytes, size: int) -> None:
-    small = 8_000 if size == 1 else 60_000
-    times = []
-    for factor in (1, 8):
-        chunks = sized(b"+OK\r\n" + unit * (small * factor // len(unit)), size)
-        times.append(min(seconds(make_client((asked,)), chunks) for _ in range(2)))
-    # Quadratic growth would be 64; noise on a busy machine stays well below half of that.
-    assert times[1] < 28 * max(times[0], 0.0005)
+    def answer(octets: int) -> Callable[[], None]:
+        machine = make_client((asked,))
+        chunks = sized(b"+OK\r\n" + unit * (octets // len(unit)), size)
+
+        def feed() -> None:
+            for chunk in chunks:
+                machine.receive_data(chunk)
+                while machine.next_event() not in (pop3.NEED_DATA, pop3.PAUSED):
+                    pass
+
+        return feed
+
+    assert_linear(answer, 8_000 if size == 1 else 60_000)
 
 
 # ------------------------------------------------------------------------------- P12, P13, P14

@@ -13,6 +13,7 @@ from mailproto.testing.chop import (
     outcomes,
     splits,
 )
+from mailproto.testing.growth import assert_linear, processor_seconds
 from mailproto.testing.link import Link, converse
 from mailproto.testing.script import (
     TLS,
@@ -32,12 +33,14 @@ __all__ = [
     "Outcome",
     "ScriptMismatch",
     "assert_chop_invariant",
+    "assert_linear",
     "converse",
     "outcome",
     "outcomes",
     "peer",
     "play_client",
     "play_server",
+    "processor_seconds",
     "splits",
     "transcript",
 ]

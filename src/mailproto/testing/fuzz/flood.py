@@ -6,7 +6,6 @@ eight times the work. Both are measured here with wide margins: a failure is a d
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -17,6 +16,7 @@ from mailproto._core.machine import PAUSED
 from mailproto.errors import RemoteProtocolError
 from mailproto.testing.fuzz.case import Case
 from mailproto.testing.fuzz.conversation import Conversation, Player, Speaker, Violation
+from mailproto.testing.growth import assert_linear
 
 __all__ = ["check_flood", "check_linear", "check_memory"]
 
@@ -24,9 +24,6 @@ _PIECE: Final = 1448
 _SMALL: Final = 16 * 1024
 _BIG: Final = 8 * _SMALL
 _HELD: Final = 256 * 1024
-_STEEP: Final = 24.0
-_NOISE: Final = 0.1
-_ATTEMPTS: Final = 3
 
 M = TypeVar("M", bound=Speaker)
 
@@ -62,14 +59,10 @@ def check_flood(
 
 def check_linear(run: Callable[[int], object]) -> None:
     """``run(size)`` feeds so many octets; raises Violation when time grows much faster."""
-    for attempt in range(_ATTEMPTS):
-        small, big = _seconds(run, _SMALL), _seconds(run, _BIG)
-        if big <= small * _STEEP + _NOISE:
-            return
-        if attempt == _ATTEMPTS - 1:
-            raise Violation(
-                f"P09: {_SMALL} octets took {small:.3f} s and {_BIG} octets {big:.3f} s"
-            )
+    try:
+        assert_linear(lambda size: lambda: run(size), _SMALL, factor=_BIG // _SMALL)
+    except AssertionError as error:
+        raise Violation(f"P09: {error}") from None
 
 
 def check_memory(run: Callable[[int], object]) -> None:
@@ -83,12 +76,6 @@ def check_memory(run: Callable[[int], object]) -> None:
         tracemalloc.stop()
     if peak - before > _HELD:
         raise Violation(f"P08: {peak - before} octets of memory for {_BIG} octets of input")
-
-
-def _seconds(run: Callable[[int], object], size: int) -> float:
-    begin = time.process_time()
-    run(size)
-    return time.process_time() - begin
 
 
 def _flood(

@@ -156,7 +156,7 @@ def test_limits_extensions_and_the_trace(facade: Facade) -> None:
     lines: list[tuple[str, bytes]] = []
     options: dict[str, Any] = {
         "limits": SMTPServerLimits(content=1000),
-        "extensions": (smtp.Extension("XMORE", ("a", "b")),),
+        "offer": smtp.Offer(extensions=(smtp.Extension("XMORE", ("a", "b")),)),
         "trace": lambda side, line: lines.append((side, line)),
     }
     with serve(facade, **options) as server, smtplib.SMTP("127.0.0.1", server.port) as client:
@@ -170,7 +170,7 @@ def test_limits_extensions_and_the_trace(facade: Facade) -> None:
 
 def test_early_talkers_forwarding_and_limits_that_are_told(facade: Facade) -> None:
     options: dict[str, Any] = {
-        "advertise_limits": True,
+        "offer": smtp.Offer(advertise_limits=True),
         "trusts_forwarding": lambda peer: peer.address == "127.0.0.1",
         "greeting_delay": 0.1,
     }

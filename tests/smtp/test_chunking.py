@@ -88,7 +88,7 @@ S: 221 Goodbye""")
         else:
             accept(machine, event)
 
-    machine = smtp.Server("cnri.reston.va.us", enhanced_codes=False)
+    machine = smtp.Server("cnri.reston.va.us", offer=smtp.Offer(enhanced_codes=False))
     events = play_client(script, machine, answer)
     assert sum(len(e.data) for e in events if isinstance(e, smtp.Body)) == 86
 
@@ -96,7 +96,7 @@ S: 221 Goodbye""")
 def test_P19_RFC_3030_section_4_2_binary_chunks_in_one_group() -> None:
     content = bytes(range(256)) * 391 + b"\r\n.\r\n" * 45 + b"\r" * 3
     assert len(content) == 100_324
-    machine = begun(BINARY + b"RCPT TO:<e@f>\r\n", binarymime=True)
+    machine = begun(BINARY + b"RCPT TO:<e@f>\r\n", offer=smtp.Offer(binarymime=True))
     wire = b"BDAT 100000\r\n" + content[:100_000] + b"BDAT 324\r\n" + content[100_000:]
     events = give(machine, wire + b"BDAT 0 LAST\r\nQUIT\r\n")
     assert events == [
@@ -135,7 +135,7 @@ def test_P01_P02_chunks_under_every_chunking(
         lambda: smtp.Server(
             "mx.example",
             lmtp=lmtp,
-            binarymime=True,
+            offer=smtp.Offer(binarymime=True),
             bare_newlines=policy,
             limits=smtp.SMTPServerLimits(content=20),
         ),
@@ -193,7 +193,7 @@ def test_P02_other_policies_repair_or_pass(policy: smtp.BareNewlines, expected: 
 
 
 def test_P02_binary_content_is_not_judged() -> None:
-    machine = begun(BINARY, binarymime=True)
+    machine = begun(BINARY, offer=smtp.Offer(binarymime=True))
     events = give(machine, b"BDAT 1\r\n\rBDAT 5 LAST\r\n\n\n.\r\0")
     assert b"".join(e.data for e in events if isinstance(e, smtp.Body)) == b"\r\n\n.\r\0"
     assert events[-1] == smtp.EndOfMessage()
@@ -242,7 +242,7 @@ def test_P13_octets_of_a_refused_chunk_are_dropped_exactly(
 
 
 def test_P13_chunks_that_were_not_offered_are_dropped_too() -> None:
-    machine = begun(chunking=False)
+    machine = begun(offer=smtp.Offer(chunking=False))
     assert "CHUNKING" not in machine.capabilities
     assert isinstance(give(machine, b"BDAT 6\r\nRSET\r\n")[0], smtp.Invalid)
     assert codes(machine) == [502]
@@ -301,7 +301,7 @@ def test_P14_DATA_and_BDAT_are_not_mixed() -> None:
 
 
 def test_binary_content_needs_BDAT() -> None:
-    machine = begun(BINARY, binarymime=True)
+    machine = begun(BINARY, offer=smtp.Offer(binarymime=True))
     give(machine, b"DATA\r\n")
     assert codes(machine) == [503]
 
@@ -311,7 +311,7 @@ def test_BINARYMIME_is_refused_where_it_was_not_offered() -> None:
     give(machine, b"MAIL FROM:<> BODY=BINARYMIME\r\n")
     assert codes(machine) == [555]
     with pytest.raises(LocalProtocolError, match="CHUNKING"):
-        smtp.Server(chunking=False, binarymime=True)
+        smtp.Server(offer=smtp.Offer(chunking=False, binarymime=True))
 
 
 @pytest.mark.parametrize("end", [b"RSET\r\n", b"EHLO a\r\n"])
@@ -526,7 +526,7 @@ def test_lmtp_refuses_a_chunk_for_nobody_once() -> None:
 def test_P18_any_octets_arrive_as_they_are(
     chunks: list[bytes], sizes: list[int], lmtp: bool
 ) -> None:
-    machine = smtp.Server("mx.example", binarymime=True, lmtp=lmtp)
+    machine = smtp.Server("mx.example", offer=smtp.Offer(binarymime=True), lmtp=lmtp)
     link = Link(smtp.Client(lmtp=lmtp), machine, on_server=accept, sizes=sizes)
     link.pump()
     link.client.send(smtp.Lhlo("a") if lmtp else smtp.Ehlo("a"))

@@ -46,7 +46,9 @@ C: .
 S: 250 OK
 C: QUIT
 S: 221 Goodbye""")
-    machine = smtp.Server("server.example.com", forwarding=True, enhanced_codes=False)
+    machine = smtp.Server(
+        "server.example.com", offer=smtp.Offer(forwarding=True, enhanced_codes=False)
+    )
     events = play_client(script, machine, accept)
     assert events[1] == smtp.XClient((("NAME", "spike.porcupine.org"), ("ADDR", "168.100.189.2")))
 
@@ -60,7 +62,9 @@ C: XFORWARD HELO=spike.porcupine.org
 S: 250 OK
 C: MAIL FROM:<wietse@porcupine.org>
 S: 250 OK""")
-    machine = smtp.Server("server.example.com", forwarding=True, enhanced_codes=False)
+    machine = smtp.Server(
+        "server.example.com", offer=smtp.Offer(forwarding=True, enhanced_codes=False)
+    )
     play_client(script, machine, accept)
 
 
@@ -89,7 +93,7 @@ def test_P30_who_is_not_trusted_is_refused(line: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b"XCLIENT NAME=a", b"XFORWARD NAME=a"])
 def test_only_between_transactions_and_after_EHLO(line: bytes) -> None:
-    machine = server(forwarding=True)
+    machine = server(offer=smtp.Offer(forwarding=True))
     assert code(machine, line) == 503
     code(machine, b"HELO a")
     assert code(machine, line) == 503
@@ -99,7 +103,7 @@ def test_only_between_transactions_and_after_EHLO(line: bytes) -> None:
 
 
 def test_P14_XCLIENT_resets_the_session() -> None:
-    machine = server(forwarding=True, mechanisms=["PLAIN"], allow_insecure_auth=True)
+    machine = server(offer=smtp.Offer(forwarding=True, mechanisms=("PLAIN",), insecure_auth=True))
     code(machine, b"EHLO a")
     machine.receive_data(b"AUTH PLAIN AGEAYg==\r\n")
     machine.next_event()
@@ -120,7 +124,7 @@ def test_P14_XCLIENT_resets_the_session() -> None:
      b"XCLIENT NAME=a+2", b"XCLIENT NAME=a+0D+0ARSET", b"XFORWARD LOGIN=a", b"XFORWARD"],
 )  # fmt: skip
 def test_P04_malformed_attributes(line: bytes) -> None:
-    machine = server(forwarding=True)
+    machine = server(offer=smtp.Offer(forwarding=True))
     code(machine, b"EHLO a")
     assert code(machine, line) == 501
 

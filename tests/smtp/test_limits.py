@@ -12,7 +12,7 @@ LIMITS = smtp.SMTPServerLimits(transactions=2, recipients=3, recipient_domains=1
 
 
 def server() -> smtp.Server:
-    machine = smtp.Server("mx.example", advertise_limits=True, limits=LIMITS)
+    machine = smtp.Server("mx.example", offer=smtp.Offer(advertise_limits=True), limits=LIMITS)
     machine.accept()
     return machine
 
@@ -32,7 +32,7 @@ def test_limits_are_offered_as_configured() -> None:
         "MAILMAX=2", "RCPTMAX=3", "RCPTDOMAINMAX=1",
     )  # fmt: skip
     assert "LIMITS" not in smtp.Server().capabilities
-    offered = smtp.Server(advertise_limits=True).capabilities
+    offered = smtp.Server(offer=smtp.Offer(advertise_limits=True)).capabilities
     assert offered.keywords["LIMITS"] == ("RCPTMAX=1000",)
 
 

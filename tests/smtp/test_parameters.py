@@ -17,15 +17,17 @@ from mailproto.testing.strategies import smtp as strategies
 
 ALICE = smtp.Mailbox("alice", "example.com")
 NOON = datetime.datetime(2026, 12, 24, 12, 0, tzinfo=datetime.UTC)
-EXTENSIONS = [
+EXTENSIONS = tuple(
     smtp.Extension(name)
     for name in sorted({*MAIL_PARAMETERS.values(), *RCPT_PARAMETERS.values()})
     if name not in ("SIZE", "8BITMIME", "SMTPUTF8", "AUTH")
-]
+)
 
 
-def server(extensions: list[smtp.Extension] = EXTENSIONS, *, tls: bool = False) -> smtp.Server:
-    machine = smtp.Server("mx.example", extensions=extensions, tls=tls)
+def server(
+    extensions: tuple[smtp.Extension, ...] = EXTENSIONS, *, tls: bool = False
+) -> smtp.Server:
+    machine = smtp.Server("mx.example", offer=smtp.Offer(extensions=extensions), tls=tls)
     machine.accept()
     machine.receive_data(b"EHLO a\r\n")
     machine.next_event()
@@ -142,7 +144,7 @@ def test_twice_or_on_the_wrong_command_or_not_offered(text: str) -> None:
     for machine, said, code in (
         (server(tls=True), f"{line} {text}", 501),
         (server(tls=True), wrong, 555),
-        (server([], tls=True), line, 555),
+        (server((), tls=True), line, 555),
     ):
         if said.startswith("RCPT"):
             give(machine, "MAIL FROM:<>")

@@ -133,7 +133,7 @@ S: 354 Start mail input; end with <CRLF>.<CRLF>
 
 @pytest.mark.parametrize("name", APPENDIX_D)
 def test_P19_appendix_D_of_RFC_5321(name: str) -> None:
-    machine = smtp.Server("foo.com", enhanced_codes=False)
+    machine = smtp.Server("foo.com", offer=smtp.Offer(enhanced_codes=False))
     events = play_client(transcript(APPENDIX_D[name]), machine, foo_com)
     assert events[0] == smtp.Ehlo("bar.com")
     assert events[-1] == smtp.Quit()
@@ -206,7 +206,7 @@ AFTER = {
 @pytest.mark.parametrize("state", TO_STATE, ids=lambda state: state.name)
 @pytest.mark.parametrize("command", LINES, ids=lambda command: type(command).__name__)
 def test_P14_every_command_in_every_state(state: State, command: Command) -> None:
-    machine = server(starttls=True, mechanisms=["PLAIN"], allow_insecure_auth=True)
+    machine = server(offer=smtp.Offer(starttls=True, mechanisms=("PLAIN",), insecure_auth=True))
     give(machine, TO_STATE[state])
     machine.data_to_send()
     assert machine.state is state
@@ -248,7 +248,7 @@ def test_P14_every_command_in_every_state(state: State, command: Command) -> Non
 @pytest.mark.parametrize("command", LINES, ids=lambda command: type(command).__name__)
 @pytest.mark.parametrize("code", [450, 550])
 def test_P14_a_refused_command_changes_nothing(state: State, command: Command, code: int) -> None:
-    machine = server(starttls=True, mechanisms=["PLAIN"], allow_insecure_auth=True)
+    machine = server(offer=smtp.Offer(starttls=True, mechanisms=("PLAIN",), insecure_auth=True))
     give(machine, TO_STATE[state])
     before = machine.transaction, machine.recipients, machine.capabilities
     machine.receive_data(serialize_command(command))
@@ -316,7 +316,7 @@ def test_nothing_is_read_before_the_answer() -> None:
      (b"STARTTLS", 250), (b"AUTH PLAIN", 250), (b"XFOO", 354), (b"VRFY x", 220)],
 )  # fmt: skip
 def test_a_reply_that_does_not_fit_is_refused(line: bytes, code: int) -> None:
-    machine = server(starttls=True, mechanisms=["PLAIN"], allow_insecure_auth=True)
+    machine = server(offer=smtp.Offer(starttls=True, mechanisms=("PLAIN",), insecure_auth=True))
     give(machine, b"EHLO a\r\n")
     machine.data_to_send()
     machine.receive_data(line + b"\r\n")
@@ -366,11 +366,11 @@ def test_an_answer_to_another_command_is_the_applications() -> None:
 
 
 def test_extensions_of_the_application_allow_their_parameters() -> None:
-    extensions = [
+    extensions = (
         smtp.Extension("DSN"),
         smtp.Extension("X-Colour", ("red", "blue"), mail_parameters=("X-COLOUR",)),
-    ]
-    machine = server(extensions=extensions)
+    )
+    machine = server(offer=smtp.Offer(extensions=extensions))
     machine.receive_data(b"EHLO a\r\n")
     machine.next_event()
     machine.accept()
@@ -389,20 +389,22 @@ def test_extensions_of_the_application_allow_their_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "line", "code"),
+    ("offer", "tls", "line", "code"),
     [
-        ({"smtputf8": False}, "MAIL FROM:<ä@b> SMTPUTF8", 555),
-        ({}, "MAIL FROM:<a@b> AUTH=<>", 555),
-        ({}, "MAIL FROM:<a@b> RET=HDRS", 555),
-        ({}, "STARTTLS", 502),
-        ({"starttls": True, "tls": True}, "STARTTLS", 503),
-        ({}, "AUTH PLAIN", 502),
-        ({"mechanisms": ["PLAIN"]}, "AUTH PLAIN", 538),
-        ({"mechanisms": ["PLAIN"], "tls": True}, "AUTH LOGIN", 504),
+        (smtp.Offer(smtputf8=False), False, "MAIL FROM:<ä@b> SMTPUTF8", 555),
+        (smtp.Offer(), False, "MAIL FROM:<a@b> AUTH=<>", 555),
+        (smtp.Offer(), False, "MAIL FROM:<a@b> RET=HDRS", 555),
+        (smtp.Offer(), False, "STARTTLS", 502),
+        (smtp.Offer(starttls=True), True, "STARTTLS", 503),
+        (smtp.Offer(), False, "AUTH PLAIN", 502),
+        (smtp.Offer(mechanisms=("PLAIN",)), False, "AUTH PLAIN", 538),
+        (smtp.Offer(mechanisms=("PLAIN",)), True, "AUTH LOGIN", 504),
     ],
 )
-def test_what_was_not_offered_is_refused(options: dict[str, object], line: str, code: int) -> None:
-    machine = server(**options)
+def test_what_was_not_offered_is_refused(
+    offer: smtp.Offer, tls: bool, line: str, code: int
+) -> None:
+    machine = server(offer=offer, tls=tls)
     give(machine, b"EHLO a\r\n")
     machine.data_to_send()
     (event,) = give(machine, line.encode() + b"\r\n")
@@ -528,7 +530,7 @@ def test_P21_content_that_breaks_off_delivers_nothing() -> None:
 
 
 def test_P29_every_minimum_size_is_accepted() -> None:
-    machine = server(tls=True, mechanisms=["PLAIN"])
+    machine = server(tls=True, offer=smtp.Offer(mechanisms=("PLAIN",)))
     path = "x" * 64 + "@" + "a" * 189
     recipients = b"".join(b"RCPT TO:<r%d@d>\r\n" % n for n in range(100))
     give(machine, b"EHLO " + b"a" * 505 + b"\r\n")
@@ -582,7 +584,11 @@ def test_too_many_errors_end_the_session() -> None:
 
 
 def authenticating(**options: object) -> smtp.Server:
-    machine = server(tls=True, mechanisms=["PLAIN", "LOGIN"], **options)
+    machine = server(
+        tls=True,
+        offer=smtp.Offer(mechanisms=("PLAIN", "LOGIN")),
+        **options,
+    )
     give(machine, b"EHLO a\r\n")
     machine.data_to_send()
     return machine
@@ -649,15 +655,18 @@ def test_P26_failed_attempts_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("starttls", "insecure_auth", "tls", "text"),
     [
-        ({"tls": True}, b"530 5.7.0 Authentication required"),
-        ({"starttls": True}, b"530 5.7.0 Must issue a STARTTLS command first"),
-        ({"starttls": True, "allow_insecure_auth": True}, b"530 5.7.0 Authentication required"),
+        (False, False, True, b"530 5.7.0 Authentication required"),
+        (True, False, False, b"530 5.7.0 Must issue a STARTTLS command first"),
+        (True, True, False, b"530 5.7.0 Authentication required"),
     ],
 )
-def test_P06_mail_waits_for_authentication(options: dict[str, object], text: bytes) -> None:
-    machine = server(require_auth=True, mechanisms=["PLAIN"], **options)
+def test_P06_mail_waits_for_authentication(
+    starttls: bool, insecure_auth: bool, tls: bool, text: bytes
+) -> None:
+    offer = smtp.Offer(("PLAIN",), starttls, insecure_auth)
+    machine = server(require_auth=True, offer=offer, tls=tls)
     give(machine, b"EHLO a\r\n")
     machine.data_to_send()
     give(machine, b"MAIL FROM:<a@b>\r\nVRFY x\r\nEXPN x\r\n")
@@ -684,7 +693,7 @@ def test_P30_nobody_is_believed_about_who_submitted(trusted: bool) -> None:
 
 
 def at_the_gate() -> smtp.Server:
-    machine = server(starttls=True, mechanisms=["PLAIN"], allow_insecure_auth=True)
+    machine = server(offer=smtp.Offer(starttls=True, mechanisms=("PLAIN",), insecure_auth=True))
     give(machine, b"EHLO a\r\n")
     machine.receive_data(b"AUTH PLAIN AGEAYg==\r\n")
     machine.next_event()
@@ -705,7 +714,9 @@ def test_P05_nothing_survives_STARTTLS() -> None:
     with pytest.raises(LocalProtocolError):
         machine.send(smtp.Reply(421, "x"))
     machine.start_tls()
-    fresh = server(tls=True, starttls=True, mechanisms=["PLAIN"], allow_insecure_auth=True)
+    fresh = server(
+        tls=True, offer=smtp.Offer(starttls=True, mechanisms=("PLAIN",), insecure_auth=True)
+    )
     for name in ("state", "authenticated", "transaction", "recipients", "capabilities", "tls"):
         assert getattr(machine, name) == getattr(fresh, name), name
     assert machine._session == fresh._session
@@ -766,7 +777,7 @@ S: 250 SMTPUTF8
 C: QUIT
 S: 221 2.0.0 Goodbye""")
     assert any(isinstance(line, TLS) for line in script)
-    play_client(script, smtp.Server("foo.com", starttls=True), accept)
+    play_client(script, smtp.Server("foo.com", offer=smtp.Offer(starttls=True)), accept)
 
 
 # ------------------------------------------------------------------------------- trace, the rest
@@ -777,7 +788,7 @@ def test_P16_the_trace_hides_secrets_and_content() -> None:
     machine = smtp.Server(
         "foo.com",
         tls=True,
-        mechanisms=["LOGIN"],
+        offer=smtp.Offer(mechanisms=("LOGIN",)),
         trace=lambda side, line: lines.append(f"{side}: {line.decode()}"),
     )
     machine.accept()
@@ -844,7 +855,7 @@ def test_end_of_file_inside_an_exchange() -> None:
 
 
 def test_STARTTLS_needs_EHLO() -> None:
-    machine = server(starttls=True)
+    machine = server(offer=smtp.Offer(starttls=True))
     give(machine, b"HELO a\r\nSTARTTLS\r\n")
     assert codes(machine) == [250, 503]
 

@@ -12,7 +12,7 @@ from inspect import isawaitable
 from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
-from attrs import define
+from attrs import define, evolve
 from typing_extensions import TypeVar
 
 from mailproto import sasl
@@ -48,10 +48,10 @@ from mailproto.smtp import (
     EndOfMessage,
     EnhancedCode,
     Expn,
-    Extension,
     Helo,
     Lhlo,
     Mail,
+    Offer,
     OtherCommand,
     Quit,
     Rcpt,
@@ -173,13 +173,8 @@ class Context:
     """Make it with the same ``allow_insecure_auth``."""
     require_auth: bool = False
     allow_insecure_auth: bool = False
-    chunking: bool = True
-    """Whether BDAT is offered."""
-    binarymime: bool = False
-    """Whether content with any octets is; handlers then get it as it came."""
-    advertise_limits: bool = False
-    """Whether LIMITS tells clients what ``limits`` allows."""
-    extensions: tuple[Extension, ...] = ()
+    offer: Offer = Offer()
+    """What is offered besides AUTH, STARTTLS and forwarding, which follow from the other fields."""
     trusts_forwarding: Callable[[Peer], bool] | None = None
     """Whether this client may use XCLIENT and XFORWARD; without it none may."""
     greeting_delay: float | None = None
@@ -196,14 +191,14 @@ class Context:
             self.hostname,
             lmtp=self.lmtp,
             tls=tls,
-            starttls=starttls,
-            mechanisms=self.mechanisms(tls or starttls),
+            offer=evolve(
+                self.offer,
+                starttls=starttls,
+                mechanisms=self.mechanisms(tls or starttls),
+                insecure_auth=self.allow_insecure_auth,
+                forwarding=False,
+            ),
             require_auth=self.require_auth,
-            allow_insecure_auth=self.allow_insecure_auth,
-            chunking=self.chunking,
-            binarymime=self.binarymime,
-            advertise_limits=self.advertise_limits,
-            extensions=self.extensions,
             refuse_early_talkers=self.greeting_delay is not None,
             limits=self.limits,
             trace=trace,
@@ -247,7 +242,8 @@ class _Session:
         self._origin = Origin(peer, machine.tls)
         self._handler = context.handler(self._origin)
         trusts = context.trusts_forwarding
-        machine.forwarding = trusts is not None and peer is not None and trusts(peer)
+        if trusts is not None and peer is not None and trusts(peer):
+            machine.offer = evolve(machine.offer, forwarding=True)
         self._in_transaction = False
         # The refusal that a piece of content has met; the rest of it is dropped.
         self._refusal: Reply | None = None
@@ -346,7 +342,8 @@ class _Session:
         yield from self.abandon()
         origin = self._origin
         origin.tls, origin.hello, origin.extended, origin.account = True, "", False, None
-        self._machine.mechanisms = self._context.mechanisms(tls=True)
+        machine = self._machine
+        machine.offer = evolve(machine.offer, mechanisms=self._context.mechanisms(tls=True))
 
     def _ask(self, answer: Answer[T]) -> Flow[T]:
         """The value of what a handler has answered."""

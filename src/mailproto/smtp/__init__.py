@@ -45,6 +45,7 @@ from mailproto.smtp.commands import (
     XForward,
 )
 from mailproto.smtp.extensions import Capabilities, Extension
+from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import (
     Conneg,
     Conperm,
@@ -81,6 +82,7 @@ __all__ = [
     # configuration
     "BareNewlines",
     "Extension",
+    "Offer",
     "SMTPClientLimits",
     "SMTPServerLimits",
     # commands

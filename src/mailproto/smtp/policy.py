@@ -7,7 +7,6 @@ begins, so that nothing survives.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from attrs import define, field
@@ -43,11 +42,9 @@ from mailproto.smtp.content import IncomingChunks
 from mailproto.smtp.extensions import (
     MAIL_PARAMETERS,
     RCPT_PARAMETERS,
-    XCLIENT_ATTRIBUTES,
-    XFORWARD_ATTRIBUTES,
-    Extension,
     parameters_of,
 )
+from mailproto.smtp.offer import Offer
 from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.states import LEGAL, NAMES, State, after
 
@@ -70,66 +67,16 @@ class Policy:
 
     hostname: str
     lmtp: bool
-    starttls: bool
-    mechanisms: tuple[str, ...]
+    offer: Offer
     require_auth: bool
-    allow_insecure_auth: bool
     trust_auth_parameter: bool
-    smtputf8: bool
-    chunking: bool
-    binarymime: bool
-    advertise_limits: bool
-    forwarding: bool
-    enhanced_codes: bool
-    extensions: tuple[Extension, ...]
     refuse_early_talkers: bool
     bare_newlines: BareNewlines
     limits: SMTPServerLimits
 
-    def allows_auth(self, tls: bool) -> bool:
-        """Whether credentials may travel over this connection."""
-        return tls or self.allow_insecure_auth
-
     def keywords(self, tls: bool) -> Mapping[str, tuple[str, ...]]:
         """What the reply to EHLO offers."""
-        keywords: dict[str, tuple[str, ...]] = {
-            "PIPELINING": (),
-            "SIZE": (str(self.limits.content),),
-            "8BITMIME": (),
-        }
-        if self.chunking:
-            keywords["CHUNKING"] = ()
-        if self.binarymime:
-            keywords["BINARYMIME"] = ()
-        if self.starttls and not tls:
-            keywords["STARTTLS"] = ()
-        if self.mechanisms and self.allows_auth(tls):
-            keywords["AUTH"] = self.mechanisms
-        if self.enhanced_codes:
-            keywords["ENHANCEDSTATUSCODES"] = ()
-        if self.smtputf8:
-            keywords["SMTPUTF8"] = ()
-        if self.forwarding:
-            keywords["XCLIENT"] = XCLIENT_ATTRIBUTES
-            keywords["XFORWARD"] = XFORWARD_ATTRIBUTES
-        if self.advertise_limits:
-            keywords["LIMITS"] = self._limits()
-        for extension in self.extensions:
-            if extension.keyword.upper() == "REQUIRETLS" and not tls:
-                # RFC 8689 section 2: offered under TLS only.
-                continue
-            keywords[extension.keyword.upper()] = extension.values
-        return MappingProxyType(keywords)
-
-    def _limits(self) -> tuple[str, ...]:
-        """The parameters of LIMITS (RFC 9422 section 4)."""
-        limits = self.limits
-        values = (
-            ("MAILMAX", limits.transactions),
-            ("RCPTMAX", limits.recipients),
-            ("RCPTDOMAINMAX", limits.recipient_domains),
-        )
-        return tuple([f"{name}={value}" for name, value in values if value is not None])
+        return self.offer.keywords(tls=tls, limits=self.limits)
 
     def greeting(self) -> Reply:
         """The first line."""
@@ -209,7 +156,7 @@ class Session:
         self.end_transaction()
         self.extended = extended
         names = policy.keywords(self.tls) if extended else ()
-        extensions = policy.extensions if extended else ()
+        extensions = policy.offer.extensions if extended else ()
         self.mail_parameters = parameters_of(
             names, MAIL_PARAMETERS, [name for e in extensions for name in e.mail_parameters]
         )
@@ -241,7 +188,7 @@ def _hello(policy: Policy, _: Session, command: Command) -> Reply | None:
 
 
 def _starttls(policy: Policy, session: Session, _: Command) -> Reply | None:
-    if not policy.starttls:
+    if not policy.offer.starttls:
         return Reply(502, "STARTTLS is not offered", _OUT_OF_SEQUENCE)
     if session.tls:
         return Reply(503, "TLS is in use already", _OUT_OF_SEQUENCE)
@@ -251,7 +198,7 @@ def _starttls(policy: Policy, session: Session, _: Command) -> Reply | None:
 
 
 def _auth(policy: Policy, session: Session, command: Auth) -> Reply | None:
-    if not policy.mechanisms:
+    if not policy.offer.mechanisms:
         return Reply(502, "AUTH is not offered", _OUT_OF_SEQUENCE)
     if session.authenticated:
         return Reply(503, "Already authenticated", _OUT_OF_SEQUENCE)
@@ -259,9 +206,9 @@ def _auth(policy: Policy, session: Session, command: Auth) -> Reply | None:
         return Reply(503, "AUTH needs EHLO", _OUT_OF_SEQUENCE)
     if session.failed_authentications >= policy.limits.failed_authentications:
         return Reply(421, "Too many failed attempts", _NO_SERVICE)
-    if not policy.allows_auth(session.tls):
+    if not policy.offer.secure(tls=session.tls):
         return Reply(538, "AUTH needs TLS", EnhancedCode(5, 7, 11))
-    if command.mechanism not in policy.mechanisms:
+    if command.mechanism not in policy.offer.mechanisms:
         return Reply(504, "Mechanism not offered", _BAD_ARGUMENTS)
     return None
 
@@ -269,7 +216,7 @@ def _auth(policy: Policy, session: Session, command: Auth) -> Reply | None:
 def _needs_authentication(policy: Policy, session: Session, _: Command) -> Reply | None:
     if session.authenticated or not policy.require_auth:
         return None
-    if policy.allows_auth(session.tls) or not policy.starttls:
+    if policy.offer.secure(tls=session.tls) or not policy.offer.starttls:
         return Reply(530, "Authentication required", _SECURITY)
     return Reply(530, "Must issue a STARTTLS command first", _SECURITY)
 
@@ -280,7 +227,7 @@ def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
         return Reply(452, "Too many messages in this session", _TOO_MANY)
     if command.size is not None and command.size > policy.limits.content:
         return policy.too_large()
-    if command.body is BodyType.BINARY_MIME and not policy.binarymime:
+    if command.body is BodyType.BINARY_MIME and not policy.offer.binarymime:
         return Reply(555, "BODY=BINARYMIME is not supported", _BAD_ARGUMENTS)
     return _needs_authentication(policy, session, command) if policy.require_auth else None
 
@@ -307,7 +254,7 @@ def _data(_: Policy, session: Session, __: Data) -> Reply | None:
 
 
 def _forwarding(policy: Policy, session: Session, command: XClient | XForward) -> Reply | None:
-    if not policy.forwarding:
+    if not policy.offer.forwarding:
         return Reply(550, f"{NAMES[type(command)]} is not for you", _SECURITY)
     if not session.extended:
         return Reply(503, f"{NAMES[type(command)]} needs EHLO", _OUT_OF_SEQUENCE)
@@ -315,7 +262,7 @@ def _forwarding(policy: Policy, session: Session, command: XClient | XForward) -
 
 
 def _bdat(policy: Policy, session: Session, _: Bdat) -> Reply | None:
-    if not policy.chunking:
+    if not policy.offer.chunking:
         return Reply(502, "CHUNKING is not offered", _OUT_OF_SEQUENCE)
     if not session.extended:
         return Reply(503, "BDAT needs EHLO", _OUT_OF_SEQUENCE)

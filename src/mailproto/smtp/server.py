@@ -7,7 +7,7 @@ application sees malformed input and decides nothing about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import evolve
@@ -54,7 +54,8 @@ from mailproto.smtp.commands import (
     XForward,
 )
 from mailproto.smtp.content import IncomingChunks, IncomingContent
-from mailproto.smtp.extensions import Capabilities, Extension
+from mailproto.smtp.extensions import Capabilities
+from mailproto.smtp.offer import Offer
 from mailproto.smtp.parse import Malformed, parse_command
 from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
@@ -102,15 +103,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         server.accept()                       # S: 250-mx.example.com ...
         server.send(smtp.Reply(550, "No such user", smtp.EnhancedCode(5, 1, 1)))
 
-    ``mechanisms`` are the SASL mechanisms to offer; without TLS none is, unless
-    ``allow_insecure_auth``. ``require_auth`` has MAIL, VRFY and EXPN wait for authentication.
-    ``starttls`` offers STARTTLS. ``chunking`` offers BDAT, and ``binarymime`` any octets in its
-    chunks. ``advertise_limits`` offers LIMITS (RFC 9422) with what ``limits`` says.
-    ``forwarding`` offers XCLIENT and XFORWARD; this client is then believed whatever it says.
-    ``extensions`` are added to the reply to EHLO. With ``trust_auth_parameter`` the AUTH= of MAIL
-    is believed (RFC 4954 section 5); otherwise it is yielded as ``NULL_PATH``. With
-    ``refuse_early_talkers`` octets that come before the greeting end the connection. The
-    constructor raises LocalProtocolError for what it cannot announce.
+    ``offer`` says which of the optional parts are on. ``require_auth`` has MAIL, VRFY and EXPN wait
+    for authentication. With ``trust_auth_parameter`` the AUTH= of MAIL is believed (RFC 4954
+    section 5); otherwise it is yielded as ``NULL_PATH``. With ``refuse_early_talkers`` octets that
+    come before the greeting end the connection. ``tls`` is for a connection that begins under TLS.
+    The constructor raises LocalProtocolError for a hostname that it cannot announce.
     """
 
     __slots__ = (
@@ -130,46 +127,27 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         *,
         lmtp: bool = False,
         tls: bool = False,
-        starttls: bool = False,
-        mechanisms: Sequence[str] = (),
+        offer: Offer | None = None,
         require_auth: bool = False,
-        allow_insecure_auth: bool = False,
         trust_auth_parameter: bool = False,
-        smtputf8: bool = True,
-        chunking: bool = True,
-        binarymime: bool = False,
-        advertise_limits: bool = False,
-        forwarding: bool = False,
-        enhanced_codes: bool = True,
-        extensions: Iterable[Extension] = (),
         refuse_early_talkers: bool = False,
         bare_newlines: BareNewlines = BareNewlines.REJECT,
         limits: SMTPServerLimits | None = None,
         trace: Trace | None = None,
     ) -> None:
-        if binarymime and not chunking:
-            raise LocalProtocolError("BINARYMIME needs CHUNKING (RFC 3030 section 3)")
         self._policy = Policy(
             check_domain(hostname),
             lmtp,
-            starttls,
-            tuple(mechanisms),
+            Offer() if offer is None else offer,
             require_auth,
-            allow_insecure_auth,
             trust_auth_parameter,
-            smtputf8,
-            chunking,
-            binarymime,
-            advertise_limits,
-            forwarding,
-            enhanced_codes,
-            tuple(extensions),
             refuse_early_talkers,
             bare_newlines,
             SMTPServerLimits() if limits is None else limits,
         )
         self._limits = self._policy.limits
-        self._canonical: Mapping[type, tuple[int, bytes]] = _CANONICAL[enhanced_codes]
+        self._canonical: Mapping[type, tuple[int, bytes]]
+        self._canonical = _CANONICAL[self._policy.offer.enhanced_codes]
         super().__init__(tls=tls, trace=trace)
 
     def _begin(self) -> None:
@@ -227,22 +205,17 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         return Capabilities(self._policy.hostname, self._policy.keywords(self._tls))
 
     @property
-    def mechanisms(self) -> tuple[str, ...]:
-        """SASL mechanisms to offer, in upper case; may be set anew, for instance under TLS."""
-        return self._policy.mechanisms
+    def offer(self) -> Offer:
+        """What this server offers; may be set anew, for instance once the client is known.
 
-    @mechanisms.setter
-    def mechanisms(self, names: Sequence[str]) -> None:
-        self._policy.mechanisms = tuple(names)
+        The client learns of it with its next EHLO or LHLO.
+        """
+        return self._policy.offer
 
-    @property
-    def forwarding(self) -> bool:
-        """Whether XCLIENT and XFORWARD are offered; may be set anew once the client is known."""
-        return self._policy.forwarding
-
-    @forwarding.setter
-    def forwarding(self, trusted: bool) -> None:
-        self._policy.forwarding = trusted
+    @offer.setter
+    def offer(self, offer: Offer) -> None:
+        self._policy.offer = offer
+        self._canonical = _CANONICAL[offer.enhanced_codes]
 
     @property
     def timeout_hint(self) -> float:
@@ -465,7 +438,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             return
         self._check_fit(item.code)
         greeting = self._in_hand is None and self._session.state is State.GREETING
-        enhanced = self._policy.enhanced_codes and not (greeting or kind in HELLOS)
+        enhanced = self._policy.offer.enhanced_codes and not (greeting or kind in HELLOS)
         self._write(serialize_reply(item, enhanced=enhanced))
         self._answered(item.code)
 

@@ -15,14 +15,14 @@ from mailproto.flows.smtp_relay_result import Attempt, RelayResult
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
 from mailproto.flows.smtp_server import Context, Handler, Origin
 from mailproto.flows.tls import client_context
-from mailproto.sasl import Offer
+from mailproto.sasl import Offer as SASLOffer
 from mailproto.smtp import (
     BodyType,
     Capabilities,
     Command,
-    Extension,
     ForwardPath,
     MailParameter,
+    Offer,
     Rcpt,
     Reply,
     ReversePath,
@@ -117,15 +117,12 @@ def serve(
     hostname: str = "localhost",
     lmtp: bool = False,
     directory: Directory | None = None,
+    sasl: SASLOffer | None = None,
     offer: Offer | None = None,
     require_auth: bool = False,
     allow_insecure_auth: bool = False,
-    chunking: bool = True,
-    binarymime: bool = False,
-    advertise_limits: bool = False,
     trusts_forwarding: Callable[[Peer], bool] | None = None,
     greeting_delay: float | None = None,
-    extensions: tuple[Extension, ...] = (),
     limits: SMTPServerLimits | None = None,
     timeout: float | None = None,
     proxied_by: Collection[Network] = (),
@@ -136,12 +133,11 @@ def serve(
     ``handler`` makes the ``Handler`` of one connection, and is usually the class itself. ``port``
     0 lets the system choose; the server has it as ``port``. ``tls_context`` is for STARTTLS, or
     from the first octet with ``implicit_tls``. ``hostname`` is how the server calls itself.
-    AUTH is offered for the users of ``directory``, by the mechanisms of ``offer``, and mail of
-    others refused with ``require_auth``; without TLS only if ``allow_insecure_auth``.
-    ``chunking`` offers BDAT, and ``binarymime`` content of any octets with it; with
-    ``advertise_limits`` LIMITS tells clients what ``limits`` allows. ``trusts_forwarding`` says
-    who may use XCLIENT and XFORWARD. Clients that speak within ``greeting_delay`` seconds, before
-    the greeting, are refused. ``extensions`` are announced besides those the server knows.
+    AUTH is offered for the users of ``directory``, by the mechanisms of ``sasl``, and mail of
+    others refused with ``require_auth``; without TLS only if ``allow_insecure_auth``. ``offer``
+    says what else is offered; AUTH, STARTTLS, XCLIENT and XFORWARD in it are set from the other
+    arguments. ``trusts_forwarding`` says who may use XCLIENT and XFORWARD. Clients that speak
+    within ``greeting_delay`` seconds, before the greeting, are refused.
     ``timeout`` bounds a command, or 64 KiB of content, instead of the RFC's five minutes.
     ``proxied_by`` are the networks of proxies that must begin with a PROXY header. ``trace`` gets
     every line, without secrets.
@@ -151,23 +147,20 @@ def serve(
     """
     if implicit_tls and tls_context is None:
         raise LocalProtocolError("implicit_tls needs a tls_context")
-    if directory is not None and offer is None:
-        offer = Offer(allow_insecure_auth=allow_insecure_auth)
+    if directory is not None and sasl is None:
+        sasl = SASLOffer(allow_insecure_auth=allow_insecure_auth)
     context = Context(
         handler=handler,
         shutdown=Shutdown(),
         hostname=hostname,
         lmtp=lmtp,
         directory=directory,
-        sasl=offer,
+        sasl=sasl,
+        offer=Offer() if offer is None else offer,
         require_auth=require_auth,
         allow_insecure_auth=allow_insecure_auth,
-        chunking=chunking,
-        binarymime=binarymime,
-        advertise_limits=advertise_limits,
         trusts_forwarding=trusts_forwarding,
         greeting_delay=greeting_delay,
-        extensions=extensions,
         limits=SMTPServerLimits() if limits is None else limits,
         timeout=timeout,
     )

@@ -19,6 +19,7 @@ ONE = b"Subject: one\r\n\r\n.first\r\n..\r\n"
 TWO = b"Subject: two\r\n\r\nsecond\r\nthird\r\n"
 
 
+@pytest.mark.parity("pop3-client STLS", "pop3-server STLS")
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_a_maildrop_in_every_tls_mode(world: World, tls: str) -> None:
     world.deliver(ONE, TWO)
@@ -44,6 +45,11 @@ def test_a_wrong_password(world: World) -> None:
     assert "looking-glass" not in str(caught.value)
 
 
+@pytest.mark.parity(
+    "pop3-client STAT, LIST, RETR, DELE, NOOP, RSET and QUIT",
+    "pop3-client TOP",
+    "pop3-client UIDL",
+)
 def test_every_command(world: World) -> None:
     world.deliver(ONE, TWO)
     with world.connect("pop3") as client:
@@ -192,6 +198,7 @@ def test_a_greeting_that_refuses(facade: Facade) -> None:
         facade.connect("pop3", port, tls="none")
 
 
+@pytest.mark.parity("pop3-client APOP", "pop3-server APOP")
 def test_apop(facade: Facade) -> None:
     """The digest of RFC 1939 section 7."""
 

@@ -25,6 +25,12 @@ CONTENT = b"Subject: one\r\n\r\n.dot\r\n..dots\r\n"
 ALICE, BOB, NOBODY = "alice@localhost", "bob@localhost", "nobody@localhost"
 
 
+@pytest.mark.parity(
+    "smtp-client the final reply",
+    "smtp-client STARTTLS",
+    "smtp-client implicit TLS",
+    "smtp-server implicit TLS",
+)
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_a_message_travels_in_every_tls_mode(world: World, tls: str) -> None:
     with world.connect("smtp", tls) as client:
@@ -57,6 +63,7 @@ def test_a_wrong_password(world: World) -> None:
     assert "looking-glass" not in str(caught.value)
 
 
+@pytest.mark.parity("smtp-client a reply per recipient")
 def test_some_recipients_are_refused(world: World) -> None:
     with world.connect("smtp") as client:
         result = client.send(CONTENT, ALICE, [BOB, NOBODY, ALICE])
@@ -81,6 +88,7 @@ def test_all_recipients_are_refused_and_the_connection_stays_usable(world: World
     assert len(world.contents("bob")) == 1
 
 
+@pytest.mark.parity("smtp-client LMTP")
 def test_lmtp_has_a_result_for_each_recipient(world: World) -> None:
     client = world.facade.connect("smtp", world.port("lmtp"), tls="none", lmtp=True)
     with client:
@@ -160,6 +168,7 @@ def test_leaving_the_block_says_quit(world: World) -> None:
     assert world.said("C")[-1] == b"QUIT"
 
 
+@pytest.mark.parity("smtp-client RSET", "smtp-client NOOP", "smtp-client VRFY", "smtp-client EXPN")
 def test_other_commands(world: World) -> None:
     with world.connect("smtp") as client:
         assert client.verify("bob").code == 252
@@ -243,6 +252,7 @@ def test_P24_a_server_that_is_silent_runs_into_the_timeout(facade: Facade) -> No
         client.close()
 
 
+@pytest.mark.parity("smtp-client timeouts")
 def test_P24_a_server_that_drips_runs_into_the_timeout(facade: Facade) -> None:
     """One octet at a time renews nothing: the time is that of the whole reply."""
 

@@ -107,6 +107,7 @@ def logged_in(
 # ------------------------------------------------------------------------------- both of our own
 
 
+@pytest.mark.parity("pop3-server STAT, LIST, RETR, DELE, NOOP, RSET and QUIT")
 @pytest.mark.parametrize("sizes", [(), (7,), (1000, 1)])
 def test_a_whole_session(sizes: tuple[int, ...]) -> None:
     store = filled(ONE, TWO)
@@ -143,6 +144,7 @@ def test_a_whole_session(sizes: tuple[int, ...]) -> None:
     assert unlocked(store)
 
 
+@pytest.mark.parity("pop3-server UIDL")
 def test_unique_ids_stay_when_messages_go() -> None:
     store = filled(ONE, TWO, ONE)
 
@@ -173,6 +175,7 @@ def test_bare_newlines_of_the_store_go_out_as_lines() -> None:
     )
 
 
+@pytest.mark.parity("pop3-client AUTH", "pop3-server AUTH")
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
 def test_login_by_each_mechanism(mechanism: str) -> None:
     def story(session: Session) -> Flow[object]:
@@ -385,6 +388,7 @@ def test_P22_a_session_cut_anywhere_removes_nothing() -> None:
     assert contents(store) == []
 
 
+@pytest.mark.parity("pop3-server PIPELINING")
 def test_pipelined_commands_are_answered_in_turn_and_in_one_write() -> None:
     served = context(filled(ONE))
     writes: list[bytes] = []
@@ -424,6 +428,7 @@ def test_P22_a_message_that_could_not_be_sent_is_not_removed() -> None:
     assert contents(store) == [ONE]
 
 
+@pytest.mark.parity("pop3-server IN-USE, LOGIN-DELAY, SYS/TEMP, SYS/PERM and AUTH codes")
 def test_the_maildrop_is_for_one_session_at_a_time() -> None:
     store = filled(ONE)
     other = store.account("alice").open("INBOX")
@@ -458,6 +463,7 @@ def test_a_message_removed_elsewhere_is_not_found_and_the_session_goes_on() -> N
     assert contents(store) == []
 
 
+@pytest.mark.parity("pop3-server IN-USE, LOGIN-DELAY, SYS/TEMP, SYS/PERM and AUTH codes")
 def test_a_store_that_fails_at_login_is_a_temporary_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -552,6 +558,7 @@ def test_a_line_that_is_too_long_is_answered_before_the_end() -> None:
     assert heard.endswith(b"-ERR line too long\r\n")
 
 
+@pytest.mark.parity("pop3-server streamed messages")
 def test_a_large_message_is_never_whole_in_memory() -> None:
     served = context(filled(TWO * 10))
     largest = 0
@@ -582,6 +589,7 @@ def test_canonical_lines_are_the_same_for_every_cut(data: bytes) -> None:
         assert b"".join([*map(lines.feed, chunks), lines.finish()]) == expected
 
 
+@pytest.mark.parity("pop3-server TOP")
 @pytest.mark.parametrize("content", [b"", b"\r\n", b"\r\nbody\r\n", b"A: b\r\n", b"A: b\r\n\r\n"])
 @pytest.mark.parametrize("lines", [0, 1, 2])
 def test_top_is_the_same_for_every_cut(content: bytes, lines: int) -> None:
@@ -654,6 +662,7 @@ class ManyMessages(Sequence[MessageInfo]):
 DATE = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
+@pytest.mark.parity("pop3-server streamed messages")
 def test_P08_listings_of_a_big_maildrop_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     count = 100_000
     store = filled()

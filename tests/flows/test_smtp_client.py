@@ -137,6 +137,7 @@ def rounds(flow: Flow[SendResult], answers: dict[bytes, bytes]) -> int:
     return reads
 
 
+@pytest.mark.parity("smtp-client PIPELINING")
 def test_one_message_costs_two_round_trips_with_pipelining() -> None:
     client = session()
     client.machine.receive_data(b"220 mx\r\n")
@@ -500,6 +501,7 @@ def sent(message: Message, offer: str) -> bytes:
     return received
 
 
+@pytest.mark.parity("smtp-client 8BITMIME")
 def test_without_8BITMIME_parts_are_encoded_anew() -> None:
     wire = sent(email(From="a@b.example", To="c@d.example"), "")
     assert b"MAIL FROM:<a@b.example>\r\n" in wire
@@ -510,6 +512,7 @@ def test_without_8BITMIME_parts_are_encoded_anew() -> None:
     assert "Grüße".encode() in wire
 
 
+@pytest.mark.parity("smtp-client SMTPUTF8")
 def test_addresses_in_utf8_need_SMTPUTF8() -> None:
     message = email(From="a@b.example", Subject="Grüße")
     message["To"] = Address("Jörg", "jörg", "bücher.example")
@@ -540,6 +543,7 @@ def test_a_message_without_an_envelope(headers: dict[str, str]) -> None:
 # ------------------------------------------------------------------------- beginning and ending
 
 
+@pytest.mark.parity("smtp-client EHLO, with HELO when it must")
 def test_helo_where_ehlo_is_not_known() -> None:
     def flow() -> Flow[smtp.Capabilities | None]:
         client = session()
@@ -606,6 +610,7 @@ def test_P06_required_TLS_fails_closed(rest: str, error: type[Exception]) -> Non
         converse(upgrade(session()), peer(transcript(BEGIN + rest)))
 
 
+@pytest.mark.parity("smtp-client plaintext after STARTTLS")
 def test_P05_octets_behind_the_reply_to_STARTTLS_are_found() -> None:
     def server() -> Flow[None]:
         yield from write(b"220 mx\r\n")
@@ -641,6 +646,7 @@ def test_the_initial_response_goes_with_the_command() -> None:
     assert reply == smtp.Reply(235, "welcome", smtp.EnhancedCode(2, 7, 0))
 
 
+@pytest.mark.parity("smtp-client AUTH")
 def test_an_exchange_of_several_steps() -> None:
     script = f"""{BEGIN}S: 250-mx
 S: 250 AUTH LOGIN
@@ -684,6 +690,7 @@ def test_P26_a_challenge_that_makes_no_sense_is_cancelled() -> None:
 # ----------------------------------------------------------------------------- single commands
 
 
+@pytest.mark.parity("smtp-client HELP")
 def test_single_commands_return_their_reply() -> None:
     def flow() -> Flow[list[int]]:
         client = session()

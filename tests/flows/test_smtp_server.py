@@ -179,6 +179,7 @@ def test_P02_bad_content_is_abandoned_and_the_session_goes_on() -> None:
     assert said[0].endswith(b"250 2.0.0 OK\r\n")
 
 
+@pytest.mark.parity("smtp-server PIPELINING")
 def test_replies_to_a_group_go_out_in_one_write() -> None:
     log: list[object] = []
     ctx = context(log)
@@ -238,6 +239,7 @@ def test_P13_a_session_that_cannot_go_on_is_told_why(client: bytes, farewell: st
     assert said.decode().splitlines()[-1] == farewell
 
 
+@pytest.mark.parity("smtp-server idle timeout")
 def test_P24_a_silent_client_is_told_and_left() -> None:
     said = b""
 
@@ -348,6 +350,7 @@ def authenticated_context(log: list[object], *, insecure: bool = False) -> Conte
     )
 
 
+@pytest.mark.parity("smtp-server AUTH")
 @pytest.mark.parametrize("password", ["secret", "wrong"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
 def test_authentication_under_starttls(mechanism: str, password: str) -> None:
@@ -431,6 +434,7 @@ S: 221 2.0.0 Goodbye"""
     )
 
 
+@pytest.mark.parity("smtp-server STARTTLS")
 def test_P05_TLS_begins_a_new_session() -> None:
     log: list[object] = []
     ctx = context(log)
@@ -448,6 +452,7 @@ def test_P05_TLS_begins_a_new_session() -> None:
     assert log == [MAIL, "abandoned", MAIL, "abandoned"]
 
 
+@pytest.mark.parity("smtp-server plaintext after STARTTLS")
 def test_P05_plaintext_behind_STARTTLS_ends_the_session() -> None:
     said = b""
 

@@ -103,6 +103,7 @@ def deliver(connect: Callable[..., smtplib.SMTP], port: int, **options: object) 
         client.sendmail(SENDER, [RECIPIENT], make_message())
 
 
+@pytest.mark.parity("smtp-server PROXY version 1")
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_received_field_shows_the_client(ours: Ours, tmp_path: Path, version: int) -> None:
     options = "send-proxy" if version == 1 else "send-proxy-v2 proxy-v2-options crc32c,unique-id"
@@ -138,6 +139,7 @@ def test_haproxy_passes_tls_through(
     assert ours.header().version == 2
 
 
+@pytest.mark.parity("smtp-server PROXY version 2 with TLVs")
 def test_haproxy_ends_tls_and_tells_of_it(
     ours: Ours, certificate: CertificateFiles, tmp_path: Path
 ) -> None:

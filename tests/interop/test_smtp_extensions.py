@@ -13,6 +13,7 @@ from interop.peers.postfix import Postfix
 from mailproto import smtp, sync
 
 
+@pytest.mark.parity("smtp-client CHUNKING")
 @pytest.mark.parametrize("pieces", [False, True])
 def test_smtp_chunks_to_postfix(postfix: Postfix, pieces: bool) -> None:
     before = len(postfix.delivered("bob"))

@@ -49,6 +49,7 @@ def smtp_session(server: MailServer, lane: Lane) -> smtplib.SMTP:
     return smtp
 
 
+@pytest.mark.parity("smtp-server implicit TLS", "smtp-server NOOP")
 @every_lane
 def test_smtplib(server: MailServer, observer: Observer, lane: Lane) -> None:
     message = make_message(lines=2000)
@@ -213,6 +214,7 @@ def pop3_session(server: MailServer, lane: Lane) -> poplib.POP3:
     return pop3
 
 
+@pytest.mark.parity("pop3-server USER and PASS", "pop3-server TOP", "pop3-server UIDL")
 @every_lane
 def test_poplib(server: MailServer, observer: Observer, lane: Lane) -> None:
     messages = [make_message(f"number {number}") for number in range(3)]

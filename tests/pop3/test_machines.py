@@ -166,6 +166,7 @@ def test_what_is_not_offered_is_refused_with_a_reason(
     assert words in event.reply.text
 
 
+@pytest.mark.parity("pop3-server USER and PASS")
 def test_pass_needs_an_accepted_user_each_time() -> None:
     machine = server(pop3.State.AUTHORIZATION)
     ask(machine, b"USER a")
@@ -345,6 +346,7 @@ def test_every_command_at_the_client(state: pop3.State, command: pop3.Command) -
         assert machine.data_to_send() == b""
 
 
+@pytest.mark.parity("pop3-client PIPELINING")
 def test_pipelining_waits_for_its_capability_and_follows_the_state_it_leads_to() -> None:
     machine = client(pop3.State.AUTHORIZATION)
     machine.send(pop3.User("a"))
@@ -486,6 +488,7 @@ def test_in_answer_to_names_the_command() -> None:
 # ---------------------------------------------------------------------------------- both at once
 
 
+@pytest.mark.parity("pop3-client typed responses", "pop3-server typed responses")
 def test_values_are_the_same_on_both_sides() -> None:
     def answer(machine: pop3.Server, event: object) -> None:
         if isinstance(event, pop3.Stat):

@@ -140,12 +140,14 @@ def cancel(client: pop3.Client, event: object) -> None:
 # ------------------------------------------------------------------------------------------ P01
 
 
+@pytest.mark.parity("pop3-client sans-IO", "pop3-server sans-IO")
 def test_P01_chop_invariance_of_a_server_session() -> None:
     whole = assert_chop_invariant(make_server, SESSION, answer)
     assert whole.events[-1] == pop3.Quit()
     assert whole.output.count(b"-ERR") == 2
 
 
+@pytest.mark.parity("pop3-client sans-IO")
 def test_P01_chop_invariance_of_a_client_session() -> None:
     whole = assert_chop_invariant(make_client, RESPONSES, silent)
     assert whole.error is None
@@ -190,6 +192,7 @@ def test_P01_P11_any_octets_at_a_client_that_logs_in(data: bytes, seed: int) -> 
 # ------------------------------------------------------------------------------------ P03, P04
 
 
+@pytest.mark.parity("pop3-client dot transparency", "pop3-server dot transparency")
 @given(strategies.messages, st.lists(st.integers(1, 9), max_size=4))
 def test_P03_the_server_sends_any_content_as_one_message(data: bytes, sizes: list[int]) -> None:
     def send(server: pop3.Server, event: object) -> None:
@@ -218,6 +221,7 @@ def test_P03_the_server_sends_any_content_as_one_message(data: bytes, sizes: lis
 HOSTILE = ["a\r\nQUIT", "a\n", "a\r", "\0", "a\x0b", "\x7f", "", "\x1b[2J", "\ud800", "x" * 300]
 
 
+@pytest.mark.parity("pop3-client arguments cannot inject", "pop3-server arguments cannot inject")
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 @pytest.mark.parametrize(
     "make",
@@ -346,6 +350,7 @@ def test_P08_a_client_without_line_ends_makes_the_server_hold_little() -> None:
     assert server.failed
 
 
+@pytest.mark.parity("pop3-client streamed messages")
 @pytest.mark.parametrize(
     ("command", "chunk"),
     [
@@ -541,6 +546,7 @@ def test_P26_a_maildrop_in_use_is_no_failed_login() -> None:
 # ------------------------------------------------------------------------------------ P15, P16
 
 
+@pytest.mark.parity("pop3-server arguments cannot inject")
 @given(st.text(max_size=20))
 @example("x\r\n2 y")
 def test_P15_no_text_makes_a_second_line(text: str) -> None:
@@ -646,6 +652,7 @@ def test_P16_secrets_are_in_no_repr_error_or_trace() -> None:
 # ------------------------------------------------------------------------------------ P18, P21
 
 
+@pytest.mark.parity("pop3-client typed responses", "pop3-server typed responses")
 @given(strategies.single_answers, st.integers(1, 50))
 def test_P18_answers_come_back_as_they_were(
     pair: tuple[pop3.Command, pop3.Answer], size: int

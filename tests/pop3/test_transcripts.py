@@ -73,6 +73,11 @@ CONVERSATION: list[tuple[pop3.Command, list[pop3.ServerItem]]] = [
 ]
 
 
+@pytest.mark.parity(
+    "pop3-client USER and PASS",
+    "pop3-server USER and PASS",
+    "pop3-client STAT, LIST, RETR, DELE, NOOP, RSET and QUIT",
+)
 def test_rfc1939_section_10_on_the_client() -> None:
     client = pop3.Client(apop=True)
     events = play_server(transcript(RFC1939), client, [command for command, _ in CONVERSATION])
@@ -83,6 +88,7 @@ def test_rfc1939_section_10_on_the_client() -> None:
     assert client.state is pop3.State.CLOSED
 
 
+@pytest.mark.parity("pop3-server STAT, LIST, RETR, DELE, NOOP, RSET and QUIT")
 def test_rfc1939_section_10_on_the_server() -> None:
     answers = dict(CONVERSATION)
 
@@ -100,10 +106,12 @@ def test_rfc1939_section_10_on_the_server() -> None:
     assert server.state is pop3.State.CLOSED
 
 
+@pytest.mark.parity("pop3-client APOP", "pop3-server APOP")
 def test_rfc1939_section_7_apop_digest() -> None:
     assert pop3.apop_digest(TIMESTAMP, "tanstaaf") == "c4c9334bac560ecc979e58001b3e22fb"
 
 
+@pytest.mark.parity("pop3-client CAPA", "pop3-server CAPA")
 def test_rfc2449_section_5_capa() -> None:
     script = """
         S: +OK ready
@@ -136,6 +144,7 @@ def test_rfc2449_section_5_capa() -> None:
     )
 
 
+@pytest.mark.parity("pop3-client EXPIRE", "pop3-server EXPIRE")
 @pytest.mark.parametrize(
     ("line", "expire"),
     [
@@ -151,6 +160,7 @@ def test_rfc2449_section_6_7_expire(line: str, expire: pop3.Expire) -> None:
     assert events[1] == pop3.Capabilities(expire=expire)
 
 
+@pytest.mark.parity("pop3-client STLS", "pop3-server STLS")
 def test_rfc2595_section_4_stls_on_both() -> None:
     script = transcript("""
         S: +OK ready
@@ -203,6 +213,7 @@ PLAIN = b"test\0test\0test"
 CHALLENGE = b"<1896.697170952@postoffice.reston.mci.net>"
 
 
+@pytest.mark.parity("pop3-client AUTH")
 def test_rfc5034_exchanges_on_the_client() -> None:
     commands: list[pop3.ClientItem] = [
         pop3.Auth("plain", PLAIN),
@@ -226,6 +237,7 @@ def test_rfc5034_exchanges_on_the_client() -> None:
     assert client.state is pop3.State.TRANSACTION
 
 
+@pytest.mark.parity("pop3-server AUTH")
 def test_rfc5034_exchanges_on_the_server() -> None:
     answers: list[tuple[pop3.ClientItem, pop3.Answer]] = [
         (pop3.Auth("PLAIN", PLAIN), pop3.Err("no", pop3.AUTH)),
@@ -294,12 +306,14 @@ RFC6856_ANSWERS: list[tuple[pop3.Command, pop3.Answer]] = [
 ]
 
 
+@pytest.mark.parity("pop3-client LANG")
 def test_rfc6856_section_3_3_on_the_client() -> None:
     commands = [command for command, _ in RFC6856_ANSWERS]
     events = play_server(transcript(RFC6856), pop3.Client(), commands)
     assert events[1:] == [answer for _, answer in RFC6856_ANSWERS]
 
 
+@pytest.mark.parity("pop3-server LANG")
 def test_rfc6856_section_3_3_on_the_server() -> None:
     answers = dict(RFC6856_ANSWERS)
 
@@ -314,6 +328,12 @@ def test_rfc6856_section_3_3_on_the_server() -> None:
     assert play_client(transcript(RFC6856), server, answer) == list(answers)
 
 
+@pytest.mark.parity(
+    "pop3-client RESP-CODES",
+    "pop3-server RESP-CODES",
+    "pop3-client IN-USE, LOGIN-DELAY, SYS/TEMP, SYS/PERM and AUTH codes",
+    "pop3-server IN-USE, LOGIN-DELAY, SYS/TEMP, SYS/PERM and AUTH codes",
+)
 def test_response_codes_of_rfc2449_and_rfc3206() -> None:
     script = """
         S: +OK

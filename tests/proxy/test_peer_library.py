@@ -6,6 +6,7 @@ import socket
 from ipaddress import IPv4Address
 
 import attrs
+import pytest
 from hypothesis import given
 from proxyprotocol.result import (
     ProxyResult,
@@ -108,6 +109,7 @@ def test_it_reads_our_version_2(header: Header) -> None:
                 assert (ssl.key_alg or "") == (tlv.key_algorithm or "")
 
 
+@pytest.mark.parity("smtp-server PROXY version 2 with TLVs")
 @given(PLAIN)
 def test_we_read_its_version_2(header: Header) -> None:
     """It always writes a checksum."""

@@ -77,6 +77,7 @@ TCP4 = Header(2, Command.PROXY, Transport.TCP4, SOURCE, DESTINATION)
 # ------------------------------------------------------------------------------- the specification
 
 
+@pytest.mark.parity("smtp-server PROXY version 1")
 def test_the_example_of_version_1() -> None:
     request = b"GET / HTTP/1.1\r\nHost: 192.168.0.11\r\n\r\n"
     line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"
@@ -155,6 +156,7 @@ def test_unix_addresses() -> None:
     assert serialize(header) == version_2(block, family=0x31)
 
 
+@pytest.mark.parity("smtp-server PROXY version 2 with TLVs")
 def test_every_vector_of_the_specification() -> None:
     ssl = (
         bytes((0x05, 0, 0, 0, 0))

@@ -182,6 +182,7 @@ COUNTING = sasl.Mechanism(
 )
 
 
+@pytest.mark.parity("smtp-client own mechanism", "smtp-server own mechanism")
 @pytest.mark.parametrize("numbers", [(0, 1, 2), (0, 1, 3)])
 def test_a_mechanism_of_ones_own(numbers: tuple[int, ...]) -> None:
     client = sasl.choose(

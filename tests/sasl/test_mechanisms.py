@@ -42,6 +42,7 @@ def prepared(text: str) -> bool:
     return saslprep(text) == text
 
 
+@pytest.mark.parity("smtp-client UTF-8 in names and passwords")
 @pytest.mark.parametrize("mechanism", PASSWORD, ids=ident)
 @settings(max_examples=15)
 @given(
@@ -111,6 +112,7 @@ def test_sides_agree_on_a_token(
         assert realm.asked == [credentials]
 
 
+@pytest.mark.parity("smtp-client XOAUTH2", "smtp-server XOAUTH2")
 @pytest.mark.parametrize("mechanism", [sasl.OAUTHBEARER, sasl.XOAUTH2], ids=ident)
 @pytest.mark.parametrize("room", [None, 0])
 def test_a_wrong_token_fails_after_the_error_challenge(

@@ -35,6 +35,10 @@ def ident(mechanism: sasl.Mechanism) -> str:
 # ------------------------------------------------------------------------------ against scramp
 
 
+@pytest.mark.parity(
+    "smtp-client SCRAM-SHA-1, -256 and -512",
+    "smtp-server SCRAM-SHA-1, -256 and -512",
+)
 @pytest.mark.parametrize("mechanism", ALL_FORMS, ids=ident)
 @settings(max_examples=12)
 @given(user=credentials_text, password=credentials_text, right=st.booleans())
@@ -60,6 +64,10 @@ def test_our_client_and_their_server(
     client.succeed()
 
 
+@pytest.mark.parity(
+    "smtp-client SCRAM-SHA-1, -256 and -512",
+    "smtp-server SCRAM-SHA-1, -256 and -512",
+)
 @pytest.mark.parametrize("mechanism", ALL_FORMS, ids=ident)
 @settings(max_examples=12)
 @given(user=credentials_text, password=credentials_text, right=st.booleans())
@@ -368,6 +376,7 @@ def test_P26_every_challenge_is_new() -> None:
 # ------------------------------------------------------------------------- channel binding
 
 
+@pytest.mark.parity("smtp-client SCRAM-*-PLUS", "smtp-server SCRAM-*-PLUS")
 @pytest.mark.parametrize("mechanism", BOUND_FORMS, ids=ident)
 def test_another_tls_connection_is_found_out(mechanism: sasl.Mechanism) -> None:
     """Somebody in the middle has one TLS connection to each: the bindings differ."""

@@ -12,6 +12,10 @@ from sasl.realm import Realm, converse, pair, settle
 PENCIL = sasl.PasswordCredentials("user", "pencil")
 
 
+@pytest.mark.parity(
+    "smtp-client SCRAM-SHA-1, -256 and -512",
+    "smtp-server SCRAM-SHA-1, -256 and -512",
+)
 @pytest.mark.parametrize(
     ("mechanism", "nonce", "extension", "salt", "lines"),
     [
@@ -82,6 +86,7 @@ def test_P07_scram_final_data_with_success() -> None:
     assert len(talk.said) == 3
 
 
+@pytest.mark.parity("smtp-client PLAIN", "smtp-server PLAIN")
 def test_plain_vectors() -> None:
     """RFC 4616 section 4."""
     for credentials, message in (
@@ -94,6 +99,7 @@ def test_plain_vectors() -> None:
     assert server.answer(None) == sasl.Failure(sasl.FailureReason.REFUSED)
 
 
+@pytest.mark.parity("smtp-client CRAM-MD5", "smtp-server CRAM-MD5")
 def test_cram_md5_vector() -> None:
     """RFC 2195 section 2."""
     challenge = b"<1896.697170952@postoffice.reston.mci.net>"
@@ -119,6 +125,7 @@ OAUTHBEARER_IMAP = (
 )
 
 
+@pytest.mark.parity("smtp-client OAUTHBEARER", "smtp-server OAUTHBEARER")
 def test_oauthbearer_vectors() -> None:
     """RFC 7628 sections 4.1 and 4.3."""
     credentials = sasl.TokenCredentials(
@@ -137,6 +144,7 @@ def test_oauthbearer_vectors() -> None:
     assert server.respond(b"\x01") == sasl.Failure(sasl.FailureReason.REFUSED)
 
 
+@pytest.mark.parity("smtp-client OAUTHBEARER", "smtp-server OAUTHBEARER")
 def test_oauthbearer_error_challenge_is_kept_and_answered() -> None:
     """RFC 7628 section 4.3, the client's side."""
     client, _ = pair(sasl.OAUTHBEARER, sasl.TokenCredentials("user@example.com", "stale"))
@@ -151,6 +159,7 @@ def test_oauthbearer_error_challenge_is_kept_and_answered() -> None:
         client.succeed()
 
 
+@pytest.mark.parity("smtp-client XOAUTH2", "smtp-server XOAUTH2")
 def test_xoauth2_message() -> None:
     """The example of Google's description of the mechanism."""
     credentials = sasl.TokenCredentials(
@@ -165,6 +174,7 @@ def test_xoauth2_message() -> None:
     assert server.start(b64decode(encoded)) == sasl.Verify(credentials)
 
 
+@pytest.mark.parity("smtp-client EXTERNAL", "smtp-server EXTERNAL")
 def test_external_vectors() -> None:
     """RFC 4422 appendix A.4: with and without an identity to act as."""
     for identity in ("", "fred@example.com"):
@@ -176,6 +186,7 @@ def test_external_vectors() -> None:
         assert server.answer("fred") == sasl.Success("fred", "certificate")
 
 
+@pytest.mark.parity("smtp-client ANONYMOUS", "smtp-server ANONYMOUS")
 def test_anonymous_vector() -> None:
     """RFC 2245 section 3 and RFC 4505 section 4: the trace is "sirhc"."""
     client, server = pair(sasl.ANONYMOUS, sasl.AnonymousCredentials("sirhc"))
@@ -184,6 +195,7 @@ def test_anonymous_vector() -> None:
     assert server.answer("guest") == sasl.Success("guest", "")
 
 
+@pytest.mark.parity("smtp-client LOGIN", "smtp-server LOGIN")
 @pytest.mark.parametrize(
     "prompts", [(b"Username:", b"Password:"), (b"User Name\0", b""), (b"", b"x")]
 )
@@ -194,6 +206,7 @@ def test_login_answers_whatever_the_prompts_say(prompts: tuple[bytes, bytes]) ->
     client.succeed()
 
 
+@pytest.mark.parity("smtp-client LOGIN", "smtp-server LOGIN")
 @pytest.mark.parametrize("initial", [None, b"alice"])
 def test_login_server_takes_the_user_with_the_command(initial: bytes | None) -> None:
     _, server = pair(sasl.LOGIN, sasl.PasswordCredentials("alice", "secret"))

@@ -59,6 +59,7 @@ def codes(machine: smtp.Server) -> list[int]:
 # ---------------------------------------------------------------------------------- the server
 
 
+@pytest.mark.parity("smtp-client CHUNKING", "smtp-server CHUNKING")
 def test_P19_RFC_3030_section_4_1() -> None:
     script = transcript("""S: 220 cnri.reston.va.us SMTP service ready
 C: EHLO ymir.claremont.edu
@@ -93,6 +94,7 @@ S: 221 Goodbye""")
     assert sum(len(e.data) for e in events if isinstance(e, smtp.Body)) == 86
 
 
+@pytest.mark.parity("smtp-client BINARYMIME", "smtp-server BINARYMIME")
 def test_P19_RFC_3030_section_4_2_binary_chunks_in_one_group() -> None:
     content = bytes(range(256)) * 391 + b"\r\n.\r\n" * 45 + b"\r" * 3
     assert len(content) == 100_324
@@ -117,6 +119,7 @@ pieces = st.lists(
 policies = st.sampled_from(smtp.BareNewlines)
 
 
+@pytest.mark.parity("smtp-server CHUNKING")
 @given(
     st.lists(pieces.map(lambda p: b"BDAT %d\r\n%s" % (len(p), p)), max_size=3),
     pieces.map(lambda p: b"BDAT %d LAST\r\n%s" % (len(p), p)),

@@ -56,6 +56,7 @@ def in_content(**options: object) -> smtp.Client:
 # ------------------------------------------------------------------------------- transcripts
 
 
+@pytest.mark.parity("smtp-client MAIL, RCPT, DATA and QUIT")
 def test_P19_RFC_5321_D_1_as_a_client() -> None:
     machine = smtp.Client()
     script = transcript("""S: 220 foo.com Simple Mail Transfer Service Ready
@@ -102,6 +103,7 @@ S: 221 foo.com Service closing transmission channel""")
 # ----------------------------------------------------------------------------- pairing, pipelining
 
 
+@pytest.mark.parity("smtp-client PIPELINING")
 def test_groups_are_paired_with_their_replies() -> None:
     machine = ready()
     commands: list[Command] = [MAIL, RCPT, smtp.Rcpt(alice), smtp.Data()]
@@ -254,6 +256,7 @@ def test_nothing_is_sent_before_the_greeting() -> None:
         machine.send(smtp.Ehlo("a"))
 
 
+@pytest.mark.parity("smtp-client EHLO, with HELO when it must")
 def test_helo_after_a_refused_ehlo() -> None:
     machine = client()
     machine.send(smtp.Ehlo("a"))
@@ -303,6 +306,7 @@ def test_end_of_file_where_it_is_allowed() -> None:
     assert machine.next_event() == smtp.ConnectionClosed()
 
 
+@pytest.mark.parity("smtp-client limit of a reply")
 @pytest.mark.parametrize(
     ("limits", "data"),
     [
@@ -394,12 +398,14 @@ def test_what_the_server_has_not_offered(command: Command, needs: str) -> None:
     assert machine.data_to_send() == b""
 
 
+@pytest.mark.parity("smtp-client unknown extensions are kept")
 def test_unknown_parameters_are_the_callers_business() -> None:
     machine = ready(b"250 mx\r\n")
     machine.send(smtp.Mail(alice, parameters=(smtp.Parameter("X-FOO", "1"),)))
     assert machine.data_to_send() == b"MAIL FROM:<alice@example.com> X-FOO=1\r\n"
 
 
+@pytest.mark.parity("smtp-client SMTPUTF8")
 def test_utf8_recipients_need_SMTPUTF8() -> None:
     machine = ready()
     umlaut = smtp.Mailbox("ä", "b")
@@ -415,6 +421,7 @@ def test_utf8_recipients_need_SMTPUTF8() -> None:
 # -------------------------------------------------------------------------------------- content
 
 
+@pytest.mark.parity("smtp-client bare CR and LF in content")
 @pytest.mark.parametrize("data", [b"a\nb", b"a\rb", b"\n", b"\r\r\n", b"a\r\n\n"])
 def test_P03_bare_newlines_are_refused_and_nothing_has_changed(data: bytes) -> None:
     machine = in_content()
@@ -442,6 +449,7 @@ def test_P03_a_newline_may_be_cut() -> None:
     assert machine.data_to_send() == b"a\r\n..\r\n..\r\nx\r\n.\r\n"
 
 
+@pytest.mark.parity("smtp-client bare CR and LF in content")
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -504,6 +512,7 @@ def test_whole_content_can_be_checked_before_anything_is_sent() -> None:
 # -------------------------------------------------------------------------------- LMTP, AUTH, TLS
 
 
+@pytest.mark.parity("smtp-client LMTP")
 def test_lmtp_has_a_reply_for_each_accepted_recipient() -> None:
     machine = in_content(lmtp=True)
     assert machine.recipients == 2
@@ -532,6 +541,7 @@ def test_P06_no_AUTH_in_clear() -> None:
     assert machine.data_to_send() == b""
 
 
+@pytest.mark.parity("smtp-client AUTH")
 def test_an_exchange() -> None:
     machine = ready(tls=True)
     with pytest.raises(LocalProtocolError, match="has not offered X"):
@@ -580,6 +590,7 @@ def test_P05_capabilities_are_forgotten_with_TLS() -> None:
         machine.send(MAIL)
 
 
+@pytest.mark.parity("smtp-client plaintext after STARTTLS")
 @pytest.mark.parametrize("when", ["with the reply", "after it"])
 def test_P05_plaintext_behind_the_reply_to_STARTTLS_is_fatal(when: str) -> None:
     machine = ready()
@@ -626,6 +637,7 @@ def test_P16_the_trace_hides_secrets() -> None:
     assert text.endswith("S: 354 go\nC: <6 octets of content>\nC: .")
 
 
+@pytest.mark.parity("smtp-client timeouts")
 def test_P24_how_long_to_wait_for_what() -> None:
     machine = smtp.Client()
     assert (machine.waiting_for, machine.timeout_hint) == ("the greeting", 300)

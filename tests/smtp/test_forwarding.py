@@ -30,6 +30,7 @@ S: 250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE
 """
 
 
+@pytest.mark.parity("smtp-client XCLIENT", "smtp-server XCLIENT")
 def test_P19_the_example_of_XCLIENT_README() -> None:
     script = transcript(f"""S: 220 server.example.com ESMTP
 C: EHLO client.example.com
@@ -53,6 +54,7 @@ S: 221 Goodbye""")
     assert events[1] == smtp.XClient((("NAME", "spike.porcupine.org"), ("ADDR", "168.100.189.2")))
 
 
+@pytest.mark.parity("smtp-client XFORWARD", "smtp-server XFORWARD")
 def test_P19_the_example_of_XFORWARD_README() -> None:
     script = transcript(f"""S: 220 server.example.com ESMTP
 C: EHLO client.example.com

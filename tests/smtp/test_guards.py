@@ -36,6 +36,7 @@ def refusal(machine: smtp.Server) -> smtp.Reply:
     return hint
 
 
+@pytest.mark.parity("smtp-server early talkers and other protocols")
 def test_octets_before_the_greeting_are_refused_if_asked_to() -> None:
     machine = smtp.Server("mx.example", refuse_early_talkers=True)
     assert machine.next_event() is smtp.PAUSED
@@ -57,6 +58,7 @@ def test_who_waits_is_not_an_early_talker() -> None:
     assert code(machine, b"EHLO a") == 250
 
 
+@pytest.mark.parity("smtp-server early talkers and other protocols")
 def test_P30_a_TLS_handshake_is_refused_at_its_first_octet() -> None:
     machine = server()
     machine.receive_data(b"\x16")
@@ -66,6 +68,7 @@ def test_P30_a_TLS_handshake_is_refused_at_its_first_octet() -> None:
 IDLE = [b"NOOP", b"RSET", b"VRFY x", b"EXPN x", b"HELP", b"EHLO a", b"XFOO"]
 
 
+@pytest.mark.parity("smtp-server limits of commands and errors")
 @pytest.mark.parametrize("line", IDLE)
 def test_P08_commands_that_lead_nowhere_are_counted(line: bytes) -> None:
     machine = server(limits=smtp.SMTPServerLimits(idle_commands=3))

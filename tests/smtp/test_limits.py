@@ -36,6 +36,7 @@ def test_limits_are_offered_as_configured() -> None:
     assert offered.keywords["LIMITS"] == ("RCPTMAX=1000",)
 
 
+@pytest.mark.parity("smtp-server LIMITS")
 def test_P08_limits_are_enforced() -> None:
     machine = server()
     assert codes(machine, b"EHLO a", b"MAIL FROM:<>") == [250, 250]
@@ -92,6 +93,7 @@ def test_P17_a_limit_that_cannot_be_read_is_none(limits: str) -> None:
     machine.check_transaction(smtp.Mail(A), [smtp.Rcpt(A)] * 50)
 
 
+@pytest.mark.parity("smtp-client LIMITS", "smtp-server LIMITS")
 def test_client_and_server_agree() -> None:
     offered = " ".join(server().capabilities.keywords["LIMITS"])
     capabilities = client(offered).capabilities

@@ -179,6 +179,7 @@ def conversations(draw: st.DrawFn) -> list[list[smtp.Command]]:
     return groups
 
 
+@pytest.mark.parity("smtp-client sans-IO", "smtp-server sans-IO")
 @given(conversations(), st.lists(st.integers(1, 40), max_size=4), st.booleans())
 def test_P18_the_server_sees_what_the_client_has_sent(
     groups: list[list[smtp.Command]], sizes: list[int], lmtp: bool
@@ -236,6 +237,7 @@ def merged(events: list[object]) -> list[object]:
     return result
 
 
+@pytest.mark.parity("smtp-client dot transparency")
 @given(st.lists(st.sampled_from([b"\r\n", b".", b"\r", b"\n", b"a", b"\r\n.\r\nQUIT"])), policies)
 def test_P03_no_content_reaches_the_server_as_anything_else(
     pieces: list[bytes], policy: smtp.BareNewlines
@@ -267,6 +269,7 @@ def test_P03_no_content_reaches_the_server_as_anything_else(
 # ------------------------------------------------------------------------------- memory and time
 
 
+@pytest.mark.parity("smtp-server streamed content")
 @pytest.mark.parametrize("piece", [b"x" * 1000, b"xy", b"\r\n" + b"x" * 70])
 def test_P08_content_passes_through_in_bounded_memory(piece: bytes) -> None:
     server = smtp.Server("mx.example")

@@ -131,6 +131,7 @@ S: 354 Start mail input; end with <CRLF>.<CRLF>
 }
 
 
+@pytest.mark.parity("smtp-server MAIL, RCPT, DATA, RSET and QUIT")
 @pytest.mark.parametrize("name", APPENDIX_D)
 def test_P19_appendix_D_of_RFC_5321(name: str) -> None:
     machine = smtp.Server("foo.com", offer=smtp.Offer(enhanced_codes=False))
@@ -140,6 +141,7 @@ def test_P19_appendix_D_of_RFC_5321(name: str) -> None:
     assert machine.closing
 
 
+@pytest.mark.parity("smtp-server LMTP")
 def test_P19_RFC_2033_section_4_2_a_reply_for_each_recipient() -> None:
     script = transcript("""S: 220 foo.com LMTP
 C: LHLO foo.edu
@@ -281,6 +283,7 @@ def test_after_a_greeting_that_refuses_only_quit_is_heard() -> None:
     assert codes(machine) == [554, 503, 503, 221]
 
 
+@pytest.mark.parity("smtp-server EHLO and HELO")
 def test_helo_has_no_extensions() -> None:
     machine = server()
     give(machine, b"EHLO a\r\nHELO a\r\nMAIL FROM:<a@b> SIZE=1\r\n")
@@ -351,6 +354,7 @@ def test_421_may_be_said_at_any_time_and_ends_the_session() -> None:
         assert machine.next_event() == smtp.ConnectionClosed()
 
 
+@pytest.mark.parity("smtp-server unknown extensions are kept")
 def test_an_answer_to_another_command_is_the_applications() -> None:
     machine = server()
     give(machine, b"EHLO a\r\n")
@@ -365,6 +369,7 @@ def test_an_answer_to_another_command_is_the_applications() -> None:
     assert not machine.authenticated
 
 
+@pytest.mark.parity("smtp-server unknown extensions are kept")
 def test_extensions_of_the_application_allow_their_parameters() -> None:
     extensions = (
         smtp.Extension("DSN"),
@@ -412,6 +417,7 @@ def test_what_was_not_offered_is_refused(
     assert codes(machine) == [code]
 
 
+@pytest.mark.parity("smtp-server SMTPUTF8")
 def test_utf8_recipients_need_SMTPUTF8_of_the_transaction() -> None:
     machine = server()
     give(machine, "EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ä@b>\r\nRSET\r\n".encode())
@@ -447,6 +453,10 @@ def test_P01_content_arrives_without_its_dots() -> None:
     assert events == [b".\r\na\r\n", smtp.EndOfMessage(), smtp.Rset()]
 
 
+@pytest.mark.parity(
+    "smtp-server content ends at CRLF.CRLF only",
+    "smtp-server bare CR and LF in content",
+)
 @pytest.mark.parametrize("bare", [b"\n", b"\r", b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n"])
 def test_P02_bare_newlines_are_refused_with_their_place(bare: bytes) -> None:
     wire = b"hello" + bare + b"MAIL FROM:<x@y>\r\nRCPT TO:<z@y>\r\nDATA\r\n.\r\nNOOP\r\n"
@@ -461,6 +471,7 @@ def test_P02_bare_newlines_are_refused_with_their_place(bare: bytes) -> None:
     assert codes(machine)[-3:] == [354, 550, 250]
 
 
+@pytest.mark.parity("smtp-server bare CR and LF in content")
 @pytest.mark.parametrize(
     ("policy", "content"),
     [
@@ -484,6 +495,7 @@ def test_content_that_cannot_be_accepted_cannot_be_accepted() -> None:
     assert machine.state is State.READY
 
 
+@pytest.mark.parity("smtp-server SIZE")
 @pytest.mark.parametrize("lmtp", [False, True])
 @pytest.mark.parametrize("size", [0, 2, 9, 10, 11, 500])
 def test_P08_the_size_limit_is_exact_and_leaves_the_connection_usable(
@@ -509,6 +521,7 @@ def test_P08_the_size_limit_is_exact_and_leaves_the_connection_usable(
         assert len(content) == 10
 
 
+@pytest.mark.parity("smtp-client SIZE", "smtp-server SIZE")
 def test_a_declared_size_over_the_limit_is_refused_at_once() -> None:
     machine = server(limits=smtp.SMTPServerLimits(content=1000))
     give(machine, b"EHLO a\r\nMAIL FROM:<a@b> SIZE=1001\r\nMAIL FROM:<a@b> SIZE=1000\r\n")
@@ -529,6 +542,7 @@ def test_P21_content_that_breaks_off_delivers_nothing() -> None:
 # -------------------------------------------------------------------------------------- limits
 
 
+@pytest.mark.parity("smtp-server limit of a command line")
 def test_P29_every_minimum_size_is_accepted() -> None:
     machine = server(tls=True, offer=smtp.Offer(mechanisms=("PLAIN",)))
     path = "x" * 64 + "@" + "a" * 189
@@ -546,6 +560,7 @@ def test_P29_every_minimum_size_is_accepted() -> None:
     assert machine.next_event() == smtp.AuthResponse(bytes(9213))
 
 
+@pytest.mark.parity("smtp-server limit of a command line")
 @pytest.mark.parametrize("line", [b"NOOP " + b"x" * 2042, b"x" * 3000, b"x" * 20000])
 def test_P13_a_line_over_the_limit_ends_the_session(line: bytes) -> None:
     for size in (1, 100, 100_000):
@@ -566,12 +581,14 @@ def test_P13_a_line_over_the_limit_ends_the_session(line: bytes) -> None:
         assert machine.closing
 
 
+@pytest.mark.parity("smtp-server limit of recipients")
 def test_too_many_recipients() -> None:
     machine = server(limits=smtp.SMTPServerLimits(recipients=2))
     give(machine, b"EHLO a\r\nMAIL FROM:<a@b>\r\n" + b"RCPT TO:<c@d>\r\n" * 3 + b"DATA\r\n")
     assert codes(machine) == [250, 250, 250, 250, 452, 354]
 
 
+@pytest.mark.parity("smtp-server limits of commands and errors")
 def test_too_many_errors_end_the_session() -> None:
     machine = server(limits=smtp.SMTPServerLimits(errors=2))
     events = give(machine, b"EHLO a\r\n" + b"XFOO\r\n" * 3 + b"NOOP\r\nNOOP\r\n")
@@ -594,6 +611,7 @@ def authenticating(**options: object) -> smtp.Server:
     return machine
 
 
+@pytest.mark.parity("smtp-server AUTH")
 def test_an_exchange_of_challenges_and_responses() -> None:
     machine = authenticating()
     machine.receive_data(b"AUTH login\r\n")
@@ -673,6 +691,7 @@ def test_P06_mail_waits_for_authentication(
     assert machine.data_to_send() == (text + b"\r\n") * 3
 
 
+@pytest.mark.parity("smtp-server AUTH= on MAIL")
 @pytest.mark.parametrize("trusted", [False, True])
 def test_P30_nobody_is_believed_about_who_submitted(trusted: bool) -> None:
     machine = authenticating(trust_auth_parameter=trusted)
@@ -724,6 +743,7 @@ def test_P05_nothing_survives_STARTTLS() -> None:
     assert codes(machine) == [503, 250]
 
 
+@pytest.mark.parity("smtp-server plaintext after STARTTLS")
 @pytest.mark.parametrize("when", ["with the command", "before the handshake", "before start_tls"])
 def test_P05_plaintext_behind_STARTTLS_is_fatal(when: str) -> None:
     machine = at_the_gate()
@@ -752,6 +772,7 @@ def test_a_refused_STARTTLS_changes_nothing() -> None:
     assert codes(machine) == [454, 250]
 
 
+@pytest.mark.parity("smtp-server STARTTLS")
 def test_the_script_of_STARTTLS() -> None:
     script = transcript("""S: 220 foo.com ESMTP
 C: EHLO a
@@ -783,6 +804,7 @@ S: 221 2.0.0 Goodbye""")
 # ------------------------------------------------------------------------------- trace, the rest
 
 
+@pytest.mark.parity("smtp-server secrets are not shown")
 def test_P16_the_trace_hides_secrets_and_content() -> None:
     lines: list[str] = []
     machine = smtp.Server(

@@ -57,6 +57,7 @@ def test_P18_what_was_read_and_can_be_written_reads_the_same(line: bytes) -> Non
     assert read(written[:-2]) == command
 
 
+@pytest.mark.parity("smtp-client multi-line replies")
 @given(strategies.replies())
 def test_P18_replies_round_trip(reply: smtp.Reply) -> None:
     if reply.code // 100 == 3:
@@ -87,6 +88,7 @@ def test_P15_no_text_makes_a_second_reply(text: str, code: int) -> None:
     assert re.fullmatch(rb"([2-5]\d\d)-[^\r\n\0]*\r\n\1 [^\r\n\0]*\r\n", wire)
 
 
+@pytest.mark.parity("smtp-client arguments cannot inject")
 @given(hostile_text)
 def test_P04_any_argument_gives_one_command_or_an_exception(text: str) -> None:
     parameter = smtp.Parameter("X", text)
@@ -210,6 +212,7 @@ def test_lines_and_what_they_mean(line: bytes, command: smtp.Command) -> None:
     assert read(line) == command
 
 
+@pytest.mark.parity("smtp-server bare LF in commands")
 @pytest.mark.parametrize(
     ("line", "code", "enhanced"),
     [
@@ -276,6 +279,7 @@ def test_parameters_that_were_not_offered_or_are_misplaced(line: bytes, said: st
     assert said in caught.value.problem
 
 
+@pytest.mark.parity("smtp-client codes that change within a reply")
 @pytest.mark.parametrize(
     "line",
     [b"", b"25", b"25x OK", b"250OK", b"150 x", b"650 x", b"250 a\rb", b"250 a\nb", b"250 \0",
@@ -286,6 +290,7 @@ def test_P17_P25_lines_that_are_no_reply(line: bytes) -> None:
         parse_reply_line(line)
 
 
+@pytest.mark.parity("smtp-client enhanced status codes")
 @pytest.mark.parametrize(
     ("lines", "reply"),
     [
@@ -309,6 +314,7 @@ def test_P16_secrets_are_not_in_the_repr(value: object) -> None:
     assert b"canary".hex() not in repr(value)
 
 
+@pytest.mark.parity("smtp-client unknown extensions are kept")
 def test_capabilities_keep_what_is_unknown() -> None:
     reply = smtp.Reply(
         250, ("mx.example hello", "SIZE 1000", "x-foo Bar  baz", "AUTH PLAIN", "AUTH=LOGIN", "???")

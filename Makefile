@@ -52,7 +52,7 @@ fuzz: fuzz/.venv/fuzz.stamp
 	fuzz/.venv/bin/python scripts/run_fuzz.py $(FUZZ_TARGETS)
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv benchmarks/results fuzz build dist
+	rm -rf $(VENV) .peers benchmarks/.venv benchmarks/results fuzz build dist
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,4 +1,4 @@
-"""Fixtures for real programs: Dovecot and Postfix as servers, and `mailproto serve` for clients.
+"""Fixtures for real programs: servers of others, and `mailproto serve` for clients.
 
 `server` is what the tests of client programs talk to. With MAILPROTO_INTEROP_CONTROL=1 it is not
 ours but Postfix delivering to Dovecot: a test that fails there has a wrong recipe, not found a bug.
@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from facades.world import Facade
 from interop.peers.dovecot import DOMAIN, PASSWORD, USERS, Dovecot, run_dovecot
-from interop.peers.postfix import Postfix, Relay, run_postfix
+from interop.peers.exim import Exim, run_exim
+from interop.peers.mail_server import Relay
+from interop.peers.postfix import Postfix, run_postfix
 from interop.peers.process import HOST, eventually, reachable_directory
 from interop.peers.serve import Serve, run_serve
 
@@ -82,6 +85,21 @@ def start_postfix(certificate: CertificateFiles) -> Iterator[PostfixFactory]:
             )
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def exim(certificate: CertificateFiles) -> Iterator[Exim]:
+    """An Exim for the whole session, delivering to maildirs."""
+    with run_exim(certificate) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["sync", "aio"])
+def facade(request: pytest.FixtureRequest) -> Iterator[Facade]:
+    """Our clients and servers of either kind, as blocking objects."""
+    made = Facade(request.param)
+    yield made
+    made.close()
 
 
 # ------------------------------------------------------------------ the server under test

@@ -61,6 +61,17 @@ def make_message(subject: str = "hello", *, lines: int = 3) -> bytes:
     return "".join(f"{line}\r\n" for line in (*head, *body)).encode()
 
 
+def make_utf8_message(subject: str = "gr\u00fc\u00dfe") -> bytes:
+    """A message whose header has UTF-8 as it is (RFC 6532)."""
+    return (
+        f"From: J\u00f6rg <j\u00f6rg@elsewhere.test>\r\nTo: <j\u00f6rg@peer.test>\r\n"
+        f"Subject: {subject}\r\nMessage-ID: <utf8@elsewhere.test>\r\n"
+        "Date: Mon, 01 Jun 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+        "\r\n.caf\u00e9\r\n"
+    ).encode()
+
+
 def body_of(message: bytes) -> bytes:
     """What follows the header; line ends become CRLF, as programs on Unix store LF."""
     text = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -19,7 +19,8 @@ import pytest
 from interop.conftest import Observer, PostfixFactory, ServeFactory
 from interop.mail import SENDER, Lane, assert_same_mail, every_lane, make_message
 from interop.peers.dovecot import PASSWORD, Dovecot
-from interop.peers.postfix import Postfix, Relay
+from interop.peers.mail_server import Relay
+from interop.peers.postfix import Postfix
 from mailproto import aio, errors, imap, sync
 from mailproto.flows.effects import Wakeup
 
@@ -92,6 +93,7 @@ def smtp_port(postfix: Postfix, lane: Lane) -> int:
     }[lane]
 
 
+@pytest.mark.parity("smtp-client MAIL, RCPT, DATA and QUIT", "smtp-client STARTTLS")
 @every_lane
 @story
 async def test_smtp_sends_to_postfix(clients: Clients, postfix: Postfix, lane: Lane) -> None:
@@ -150,6 +152,7 @@ async def test_smtp_by_postfix_to_our_server(
 # --------------------------------------------------------------------------------- LMTP
 
 
+@pytest.mark.parity("smtp-client LMTP")
 @story
 async def test_lmtp_delivers_to_dovecot(clients: Clients, dovecot: Dovecot) -> None:
     connect = functools.partial(
@@ -273,6 +276,7 @@ async def test_imap_two_sessions_in_step_with_dovecot(clients: Clients, dovecot:
 # --------------------------------------------------------------------------------- POP3
 
 
+@pytest.mark.parity("pop3-client USER and PASS")
 @every_lane
 @story
 async def test_pop3_with_dovecot(clients: Clients, dovecot: Dovecot, lane: Lane) -> None:

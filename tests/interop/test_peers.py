@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from interop.peers.dovecot import PASSWORD, Dovecot
-from interop.peers.postfix import Postfix, Relay
+from interop.peers.mail_server import Relay
+from interop.peers.postfix import Postfix
 from interop.peers.process import eventually, require, run
 
 MESSAGE = b"From: a@peer.test\r\nTo: bob@peer.test\r\nSubject: hello\r\n\r\n.dots\r\nbody\r\n"

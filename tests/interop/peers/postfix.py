@@ -12,16 +12,16 @@ import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interop.peers.dovecot import DOMAIN, USERS
+from interop.peers.mail_server import MailServer, Relay
 from interop.peers.process import (
     HOST,
     Daemon,
     Worker,
-    eventually,
     free_ports,
     reachable_directory,
     require,
@@ -34,15 +34,13 @@ if TYPE_CHECKING:
 
 
 PROGRAMS = Path("/usr/lib/postfix/sbin")
-
-
-def _modified(path: Path) -> int:
-    return path.stat().st_mtime_ns
+UTF8_USER = "j\u00f6rg"
+"""One more mailbox, for SMTPUTF8; it is not an account of Dovecot's."""
 
 
 @dataclass(frozen=True)
-class Postfix:
-    """The ports of a running Postfix and where its files are."""
+class Postfix(MailServer):
+    """The ports of a running Postfix."""
 
     smtp: int
     """Anyone may deliver to peer.test, and elsewhere given a relay; STARTTLS but no AUTH."""
@@ -50,37 +48,8 @@ class Postfix:
     """STARTTLS and AUTH are required."""
     smtps: int
     """TLS from the start; AUTH is required."""
-    ca: Path = field(kw_only=True)
-    directory: Path = field(kw_only=True)
-    host: str = field(default=HOST, kw_only=True)
-
-    def log(self) -> str:
-        return (self.directory / "postfix.log").read_text(errors="replace")
-
-    def delivered(self, user: str) -> list[bytes]:
-        """The messages in a user's maildir, oldest first, as Postfix wrote them (with LF)."""
-        folder = self.directory / "home" / user / "Maildir" / "new"
-        return [path.read_bytes() for path in sorted(folder.glob("*"), key=_modified)]
-
-    def wait_for_delivery(self, user: str, count: int = 1) -> list[bytes]:
-        """Wait until a user has that many messages."""
-
-        def enough() -> list[bytes] | None:
-            found = self.delivered(user)
-            return found if len(found) >= count else None
-
-        return eventually(f"Postfix delivers {count} to {user}", enough)
-
-
-@dataclass(frozen=True)
-class Relay:
-    """Where Postfix sends mail on, and how."""
-
-    port: int
-    tls: bool = False
-    """STARTTLS is demanded, with the certificate checked."""
-    user: str | None = None
-    password: str | None = None
+    forwarding: int
+    """As `smtp`, and XCLIENT and XFORWARD are believed."""
 
 
 def _main_cf(
@@ -152,7 +121,7 @@ lmtp_tls_security_level = none
         level = "verify" if relay.tls else "none"
         text += f"relayhost = [localhost]:{relay.port}\nsmtp_tls_security_level = {level}\n"
         text += "smtp_tls_verify_cert_match = hostname\nsmtp_host_lookup = native\n"
-        text += "smtp_tls_loglevel = 1\n"
+        text += "smtp_tls_loglevel = 1\nsmtp_send_xforward_command = yes\n"
         if relay.user is not None:
             text += "smtp_sasl_auth_enable = yes\nsmtp_sasl_security_options =\n"
             text += f"smtp_sasl_password_maps = texthash:{directory}/etc/credentials\n"
@@ -172,6 +141,9 @@ def _master_cf(ports: dict[str, int], *, sasl: bool) -> str:
   -o smtpd_tls_wrappermode=yes
   -o smtpd_sasl_auth_enable={auth}
   -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+{HOST}:{ports["forwarding"]} inet n - n - - smtpd
+  -o smtpd_authorized_xclient_hosts={HOST}
+  -o smtpd_authorized_xforward_hosts={HOST}
 postlog   unix-dgram n - n - 1 postlogd
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
@@ -241,10 +213,11 @@ def run_postfix(
             (directory / name).mkdir()
         worker.own(directory / "home")
         _make_queue(directory)
-        services = ["smtp", "submission", "smtps"]
+        services = ["smtp", "submission", "smtps", "forwarding"]
         ports = dict(zip(services, free_ports(len(services)), strict=True))
         etc = directory / "etc"
-        (etc / "mailboxes").write_text("".join(f"{u}@{DOMAIN} {u}/Maildir/\n" for u in USERS))
+        boxes = "".join(f"{user}@{DOMAIN} {user}/Maildir/\n" for user in (*USERS, UTF8_USER))
+        (etc / "mailboxes").write_text(boxes)
         (etc / "main.cf").write_text(
             _main_cf(directory, certificate, worker, sasl_port, relay, lmtp_port)
         )
@@ -263,6 +236,11 @@ def run_postfix(
         )
         try:
             daemon.wait_for_greeting(ports["smtp"], b"220 ", [directory / "postfix.log"])
-            yield Postfix(*ports.values(), ca=Path(certificate.cert), directory=directory)
+            yield Postfix(
+                *ports.values(),
+                ca=Path(certificate.cert),
+                directory=directory,
+                logs=("postfix.log",),
+            )
         finally:
             daemon.stop()

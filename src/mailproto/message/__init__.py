@@ -23,6 +23,7 @@ from mailproto.message.indexing import Index, Indexer, IndexLimits, Part, index
 from mailproto.message.mime import ContentType, Disposition, Parameters
 from mailproto.message.search import TextSearch, header_contains, sent_date
 from mailproto.message.sections import Section, SectionText, find_part, section
+from mailproto.message.surrogates import Edit, Rewriter, encode_words, surrogate, unparsed
 
 __all__ = [
     "Indexer",
@@ -51,4 +52,9 @@ __all__ = [
     "TextSearch",
     "header_contains",
     "sent_date",
+    "surrogate",
+    "unparsed",
+    "Edit",
+    "Rewriter",
+    "encode_words",
 ]

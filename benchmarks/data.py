@@ -186,3 +186,18 @@ def commands(count: int) -> tuple[list[bytes], list[str]]:
         lines.append(f"A{number:05} {name} {arguments}".rstrip().encode() + b"\r\n")
         names.append(name)
     return lines, names
+
+
+# ------------------------------------------------------------------------------- POP3
+
+
+def scan_listings(count: int) -> list[tuple[int, int]]:
+    """Message numbers and sizes."""
+    rng = chance("list")
+    return [(message, rng.randrange(500, 5_000_000)) for message in range(1, count + 1)]
+
+
+def unique_id_listings(count: int) -> list[tuple[int, str]]:
+    """Message numbers and unique-ids of 16 characters."""
+    rng = chance("uidl")
+    return [(message, f"{rng.randrange(1 << 64):016x}") for message in range(1, count + 1)]

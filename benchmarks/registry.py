@@ -6,6 +6,8 @@ each peer's module has a function of the role's name, which takes the input and 
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,13 @@ PEERS: dict[str, tuple[str, ...]] = {
     "imap_client": ("mailproto", "imapclient", "imap_codec"),
     "imap_server": ("mailproto", "pymap"),
     "pop3_client": ("mailproto", "poplib"),
+    "pop3_client_list": ("mailproto", "poplib"),
+    "pop3_client_uidl": ("mailproto", "poplib"),
+    "pop3_server": ("mailproto", "twisted"),
+    "pop3_server_list": ("mailproto", "twisted"),
+    "pop3_server_uidl": ("mailproto", "twisted"),
+    "pop3_import": ("mailproto", "poplib"),
+    "pop3_import_and_use": ("mailproto", "poplib"),
 }
 """role -> the modules of benchmarks.peers that play it; ours first."""
 
@@ -71,6 +80,12 @@ def workload(
         return make
 
     return register
+
+
+def new_processes(code: str, count: int) -> Prepared:
+    """That many new interpreters, one after the other, each running `code`."""
+    command = [sys.executable, "-c", code]
+    return Prepared(lambda: [subprocess.run(command, check=False).returncode for _ in range(count)])
 
 
 def in_chunks(data: bytes, size: int = CHUNK) -> list[bytes]:

@@ -118,3 +118,73 @@ def pop3_client_retr_worst(units: int) -> Job:
 def pop3_client_retr_small(units: int) -> Job:
     """POP3 client, RETR of 2 KiB"""
     return retrievals(data.normal_content(2 * KIB), units)
+
+
+@workload(role="pop3_client_list", unit="line", units=100_000)
+def pop3_client_list(units: int) -> Job:
+    """POP3 client, LIST of 100,000 messages"""
+    entries = data.scan_listings(units)
+    wire = b"+OK\r\n" + b"".join(b"%d %d\r\n" % entry for entry in entries) + b".\r\n"
+    return Job(wire, entries, len(wire))
+
+
+@workload(role="pop3_client_uidl", unit="line", units=100_000)
+def pop3_client_uidl(units: int) -> Job:
+    """POP3 client, UIDL of 100,000 messages"""
+    entries = data.unique_id_listings(units)
+    lines = [f"{message} {unique_id}\r\n".encode() for message, unique_id in entries]
+    wire = b"+OK\r\n" + b"".join(lines) + b".\r\n"
+    return Job(wire, entries, len(wire))
+
+
+def retrieved(content: bytes, count: int) -> Job:
+    """What a server sends behind the status line for that many RETR commands."""
+    wire = data.stuffed(content)
+    return Job((content, count), [wire] * count, len(wire) * count)
+
+
+@workload(role="pop3_server", unit="message of 1 MiB", units=100)
+def pop3_server_retr_normal(units: int) -> Job:
+    """POP3 server, RETR of 1 MiB of text"""
+    return retrieved(data.normal_content(MIB), units)
+
+
+@workload(role="pop3_server", unit="message of 1 MiB", units=100)
+def pop3_server_retr_worst(units: int) -> Job:
+    """POP3 server, RETR of 1 MiB in which every line is a dot"""
+    # Twisted stuffs no dot at the beginning of one of its chunks; behind an odd header none is.
+    return retrieved(b"X: y\r\n" + data.dots_content(MIB), units)
+
+
+@workload(role="pop3_server", unit="message of 2 KiB", units=10_000)
+def pop3_server_retr_small(units: int) -> Job:
+    """POP3 server, RETR of 2 KiB"""
+    return retrieved(data.normal_content(2 * KIB), units)
+
+
+@workload(role="pop3_server_list", unit="line", units=100_000)
+def pop3_server_list(units: int) -> Job:
+    """POP3 server, LIST of 100,000 messages"""
+    entries = data.scan_listings(units)
+    wire = b"".join(b"%d %d\r\n" % entry for entry in entries) + b".\r\n"
+    return Job([size for _, size in entries], [wire], len(wire))
+
+
+@workload(role="pop3_server_uidl", unit="line", units=100_000)
+def pop3_server_uidl(units: int) -> Job:
+    """POP3 server, UIDL of 100,000 messages"""
+    entries = data.unique_id_listings(units)
+    wire = "".join(f"{message} {unique_id}\r\n" for message, unique_id in entries) + ".\r\n"
+    return Job([unique_id for _, unique_id in entries], [wire.encode()], len(wire))
+
+
+@workload(role="pop3_import", unit="process", units=40)
+def pop3_import(units: int) -> Job:
+    """Importing mailproto.pop3 or poplib: a new process each, interpreter included"""
+    return Job(units, [0] * units, 0)
+
+
+@workload(role="pop3_import_and_use", unit="process", units=40)
+def pop3_import_and_use(units: int) -> Job:
+    """The same with a first client of each"""
+    return Job(units, [0] * units, 0)

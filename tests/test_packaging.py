@@ -117,10 +117,46 @@ def test_the_package_loads_no_protocol() -> None:
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_a_protocol_loads_neither_its_siblings_nor_input_and_output(protocol: str) -> None:
-    loaded = modules_after(f"from mailproto import {protocol}")
+    loaded = modules_after(
+        f"from mailproto import {protocol}; {protocol}.Client, {protocol}.Server"
+    )
     others = (PROTOCOLS - {protocol}) | {"flows", "sync", "aio", "backend", "testing", "cli"}
     assert loaded_components(loaded) & others == set()
     assert loaded & HEAVY == set()
+
+
+def test_importing_pop3_loads_less_than_importing_poplib() -> None:
+    """Names load the package when they are used, and only then (PEP 562)."""
+    unused, used, poplib = map(
+        modules_after,
+        ["import mailproto.pop3", "import mailproto.pop3 as it; it.Client", "import poplib"],
+    )
+    assert len(unused) < len(poplib)
+    assert loaded_components(unused) <= {"pop3"}
+    assert "attr" not in unused
+    assert "attr" in used
+
+
+LAZY_NAMES = """
+import mailproto, mailproto.pop3 as pop3
+print({"Client", "Server", "client"} <= set(dir(pop3)))
+print(set(mailproto.__all__) <= set(dir(mailproto)))
+for module in (mailproto, pop3):
+    try:
+        module.nothing
+    except AttributeError as error:
+        print(repr(module.__name__) in str(error))
+from mailproto import *
+from mailproto.pop3 import *
+print(NEED_DATA is mailproto.NEED_DATA, Client is pop3.Client)
+"""
+
+
+def test_names_that_load_when_used_are_listed_and_others_are_refused() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", LAZY_NAMES], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout.split() == ["True"] * 6
 
 
 def test_sync_does_not_load_asyncio() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry import Prepared, in_chunks
+from registry import Prepared, in_chunks, new_processes
 
 from mailproto import __version__, imap, pop3, smtp
 
@@ -45,6 +45,111 @@ def pop3_client(given):
     chunks = in_chunks(wire)
     client = pop3_transaction_state()
     return Prepared(lambda: [retrieve(client, chunks) for _ in range(count)])
+
+
+def listing(command, chunks):
+    """LIST or UIDL: all entries."""
+    client = pop3_transaction_state()
+    client.send(command)
+    client.data_to_send()
+    entries = []
+    for chunk in chunks:
+        client.receive_data(chunk)
+        while (event := client.next_event()) is not pop3.NEED_DATA:
+            if type(event) in (pop3.ScanListings, pop3.UniqueIdListings):
+                entries += event.entries
+            elif type(event) is pop3.EndOfListing:
+                return entries
+    raise AssertionError("the listing did not end")
+
+
+def pop3_client_list(given):
+    chunks = in_chunks(given)
+    return Prepared(lambda: listing(pop3.List(), chunks))
+
+
+def pop3_client_uidl(given):
+    chunks = in_chunks(given)
+    return Prepared(lambda: listing(pop3.Uidl(), chunks))
+
+
+def pop3_import(given):
+    return new_processes("import mailproto.pop3", given)
+
+
+def pop3_import_and_use(given):
+    return new_processes("import mailproto.pop3; mailproto.pop3.Client()", given)
+
+
+# --------------------------------------------------------------------------- POP3 server
+
+
+def pop3_open_maildrop():
+    """A POP3 server whose client has logged in."""
+    server = pop3.Server(offer=pop3.Offer(insecure_auth=True))
+    server.accept()
+    for line in (b"USER alice\r\n", b"PASS secret\r\n"):
+        server.receive_data(line)
+        server.next_event()
+        server.send(pop3.Ok())
+    server.data_to_send()
+    return server
+
+
+def answer(server, command, pieces, end):
+    """One multi-line answer, in as many writes as a flow makes."""
+    server.receive_data(command)
+    server.next_event()
+    server.send(pop3.Ok())
+    wire = []
+    for piece in pieces:
+        server.send(piece)
+        wire.append(server.data_to_send())
+    server.send(end)
+    wire.append(server.data_to_send())
+    return wire
+
+
+def read_answers(answers):
+    """What follows the status lines."""
+    return [b"".join(wire).partition(b"\r\n")[2] for wire in answers]
+
+
+def pop3_server(given):
+    content, count = given
+    chunks = in_chunks(content)
+    server = pop3_open_maildrop()
+
+    def retr():
+        return answer(server, b"RETR 1\r\n", map(pop3.Body, chunks), pop3.EndOfMessage())
+
+    return Prepared(lambda: [retr() for _ in range(count)], read_answers)
+
+
+def blocks(values):
+    """Entries of 2,000 messages at a time, as the flow makes them."""
+    for first in range(0, len(values), 2000):
+        yield tuple(enumerate(values[first : first + 2000], first + 1))
+
+
+def pop3_server_list(given):
+    server = pop3_open_maildrop()
+
+    def run():
+        pieces = map(pop3.ScanListings, blocks(given))
+        return [answer(server, b"LIST\r\n", pieces, pop3.EndOfListing())]
+
+    return Prepared(run, read_answers)
+
+
+def pop3_server_uidl(given):
+    server = pop3_open_maildrop()
+
+    def run():
+        pieces = map(pop3.UniqueIdListings, blocks(given))
+        return [answer(server, b"UIDL\r\n", pieces, pop3.EndOfListing())]
+
+    return Prepared(run, read_answers)
 
 
 # --------------------------------------------------------------------------- SMTP server

@@ -1,4 +1,4 @@
-"""poplib's retr() over a socket in memory, its lines joined to the message."""
+"""poplib over a socket in memory: the lines of retr() joined to the message, listings raw."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import platform
 import poplib
 
-from registry import Prepared, in_chunks
+from registry import Prepared, in_chunks, new_processes
 
 VERSION = platform.python_version()
 
@@ -35,14 +35,48 @@ class Socket:
         pass
 
 
+def transaction_state(chunks):
+    client = poplib.POP3.__new__(poplib.POP3)
+    client._debugging, client.encoding = 0, "UTF-8"
+    client.sock, client.file = Socket(), io.BufferedReader(Chunks(chunks), 65536)
+    return client
+
+
 def pop3_client(given):
     wire, count = given
     chunks = in_chunks(wire)
 
     def run():
-        client = poplib.POP3.__new__(poplib.POP3)
-        client._debugging, client.encoding = 0, "UTF-8"
-        client.sock, client.file = Socket(), io.BufferedReader(Chunks(chunks * count), 65536)
+        client = transaction_state(chunks * count)
         return [b"\r\n".join([*client.retr(1)[1], b""]) for _ in range(count)]
 
     return Prepared(run)
+
+
+def pop3_client_list(given):
+    chunks = in_chunks(given)
+    return Prepared(
+        lambda: transaction_state(chunks).list()[1],
+        lambda lines: [tuple(map(int, line.split())) for line in lines],
+    )
+
+
+def pop3_client_uidl(given):
+    chunks = in_chunks(given)
+
+    def entry(line):
+        message, unique_id = line.decode().split()
+        return int(message), unique_id
+
+    return Prepared(
+        lambda: transaction_state(chunks).uidl()[1], lambda lines: list(map(entry, lines))
+    )
+
+
+def pop3_import(given):
+    return new_processes("import poplib", given)
+
+
+def pop3_import_and_use(given):
+    # Its client connects at once; without that there is nothing to make.
+    return new_processes("import poplib; poplib.POP3.__new__(poplib.POP3)", given)

@@ -1,13 +1,15 @@
-"""Twisted's ESMTP server protocol without a reactor; the sink joins the lines it is given."""
+"""Twisted's ESMTP and POP3 servers without a reactor; the sink joins the lines it is given."""
 
 from __future__ import annotations
 
+import io
+from collections import deque
 from importlib.metadata import version
 
 from registry import Prepared
 from twisted.internet import defer
 from twisted.internet.testing import StringTransport
-from twisted.mail import smtp
+from twisted.mail import pop3, smtp
 from zope.interface import implementer
 
 VERSION = version("Twisted")
@@ -55,3 +57,70 @@ def smtp_server(given):
         return messages
 
     return Prepared(run)
+
+
+# --------------------------------------------------------------------------- POP3 server
+
+
+@implementer(pop3.IMailbox)
+class Maildrop(pop3.Mailbox):
+    """Messages with LF line ends, the only ones that Twisted sends as they are."""
+
+    def __init__(self, *, content=b"", sizes=(), unique_ids=()):
+        self.content = content.replace(b"\r\n", b"\n")
+        self.sizes = sizes
+        self.unique_ids = unique_ids
+
+    def listMessages(self, index=None):  # Twisted's name
+        return self.sizes if index is None else self.sizes[index]
+
+    def getMessage(self, index):  # Twisted's name
+        return io.BytesIO(self.content)
+
+    def getUidl(self, index):  # Twisted's name
+        return self.unique_ids[index]
+
+
+def at_once(iterator):
+    """In place of the reactor's cooperator."""
+    deque(iterator, 0)
+    return defer.succeed(None)
+
+
+def pop3_answers(maildrop, command, count):
+    protocol = pop3.POP3()
+    protocol.timeOut, protocol.noisy, protocol.schedule = None, False, at_once
+    protocol.factory = None
+    transport = StringTransport()
+    protocol.makeConnection(transport)
+    protocol.mbox = maildrop
+    transport.clear()
+    answers = []
+    for _ in range(count):
+        protocol.dataReceived(command)
+        while transport.producer is not None:
+            transport.producer.resumeProducing()
+        answers.append(transport.value())
+        transport.clear()
+    return answers
+
+
+def read_pop3(answers):
+    """What follows the status lines."""
+    return [wire.partition(b"\r\n")[2] for wire in answers]
+
+
+def pop3_server(given):
+    content, count = given
+    maildrop = Maildrop(content=content, sizes=[len(content)])
+    return Prepared(lambda: pop3_answers(maildrop, b"RETR 1\r\n", count), read_pop3)
+
+
+def pop3_server_list(given):
+    maildrop = Maildrop(sizes=given)
+    return Prepared(lambda: pop3_answers(maildrop, b"LIST\r\n", 1), read_pop3)
+
+
+def pop3_server_uidl(given):
+    maildrop = Maildrop(sizes=given, unique_ids=[text.encode() for text in given])
+    return Prepared(lambda: pop3_answers(maildrop, b"UIDL\r\n", 1), read_pop3)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias
-
-from typing_extensions import TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
 from mailproto._core.framer import Framer, LineTooLong
 from mailproto._core.frozen import frozen

@@ -19,6 +19,7 @@ from mailproto.backend import (
     Mailbox,
     MailboxExists,
     MemoryStore,
+    NoSuchMailbox,
     SQLiteStore,
     Store,
     StoreError,
@@ -333,3 +334,40 @@ def test_many_messages_are_changed_and_removed_in_one_step(store: AnyStore) -> N
     assert list(copied.destination) == list(range(1, 201))
     assert list(inbox.expunge()) == list(range(1, 101))
     assert list(inbox.changes(before).expunged) == list(range(1, 301))
+
+
+def test_pages_are_all_messages_in_order(store: AnyStore) -> None:
+    inbox = store.account("ada").open("INBOX")
+    assert inbox.page(0, 10) == []
+    for _ in range(7):
+        store.deliver(drafted(store, MESSAGE), {"ada": b""})
+    inbox.remove([2, 3])
+    assert [info.uid for info in inbox.page(0, 3)] == [1, 4, 5]
+    assert inbox.page(1, 100) == list(inbox.messages().messages[1:])
+    assert inbox.page(7, 100) == []
+    store.account("ada").create("gone")
+    gone = store.account("ada").open("gone")
+    store.account("ada").delete("gone")
+    with pytest.raises(NoSuchMailbox):
+        gone.page(0, 1)
+
+
+def test_messages_beyond_ascii_are_known(store: AnyStore) -> None:
+    for content, prefix in [
+        (MESSAGE, b""),
+        ("Subject: ü\r\n\r\n".encode(), b""),
+        (MESSAGE, "Return-Path: <ü@example.org>\r\n".encode()),
+    ]:
+        store.deliver(drafted(store, content[:9], content[9:]), {"ada": prefix})
+    account = store.account("ada")
+    account.append("INBOX", drafted(store, b"caf\xe9"))
+    inbox = account.open("INBOX")
+    inbox.set_flags([2], FlagChange.ADD, ["\\Seen"])
+    inbox.copy([2], "INBOX")
+    assert [info.eight_bit for info in inbox.messages().messages] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]

@@ -191,6 +191,25 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     assert text.read_bytes().startswith(b"From ada")
 
 
+def test_a_file_of_the_first_version_is_read_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "mail.db"
+    store = SQLiteStore(file)
+    deliver(store, MESSAGE, "ada")
+    store.close()
+    with sqlite3.connect(file) as db:
+        db.execute("ALTER TABLE message DROP COLUMN eight_bit")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    for _ in range(2):
+        store = SQLiteStore(file)
+        deliver(store, MESSAGE, "ada")
+        store.close()
+    store = SQLiteStore(file)
+    messages = store.account("ada").open("INBOX").messages().messages
+    assert [message.eight_bit for message in messages] == [None, False, False]
+    store.close()
+
+
 def test_a_closed_store_says_so(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "mail.db")
     store.close()

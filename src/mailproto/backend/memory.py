@@ -94,7 +94,8 @@ class MemoryStore:
 
     def stored(self, prefix: bytes, body: Spool) -> _Stored:
         """A new content."""
-        return _Stored(str(next(self._keys)), Prefixed(prefix, body))
+        eight_bit = body.eight_bit or not prefix.isascii()
+        return _Stored(str(next(self._keys)), Prefixed(prefix, body), eight_bit)
 
     def next_uid_validity(self) -> int:
         """One that no mailbox of this store ever had."""
@@ -111,10 +112,11 @@ class MemoryStore:
 
 @frozen
 class _Stored:
-    """A content and the key that names it."""
+    """A content, the key that names it, and whether it is more than ASCII."""
 
     key: str
     content: Prefixed
+    eight_bit: bool
 
 
 class _Box:
@@ -145,7 +147,9 @@ class _Box:
             self._uid_next += 1
             size = stored.content.size
             self._contents[uid] = stored
-            self._put(MessageInfo(uid, flags, date, size, self._modseq, stored.key))
+            self._put(
+                MessageInfo(uid, flags, date, size, self._modseq, stored.key, stored.eight_bit)
+            )
             self._size += size
             uids.append(uid)
         return uids
@@ -203,6 +207,10 @@ class _Box:
     def messages(self) -> Changes:
         return Changes(list(self._messages.values()), (), self._modseq)
 
+    def page(self, after: int, limit: int) -> list[MessageInfo]:
+        every = (self._messages.get(uid) for uid in range(after + 1, self._uid_next))
+        return list(itertools.islice(filter(None, every), limit))
+
     def stored(self, uid: int) -> _Stored | None:
         return self._contents.get(uid)
 
@@ -243,6 +251,7 @@ class _Box:
                         message.size,
                         modseq,
                         message.key,
+                        message.eight_bit,
                     )
                 )
         return refused, self._modseq == modseq
@@ -366,6 +375,10 @@ class _Mailbox:
     def messages(self) -> Changes:
         with self._store.lock:
             return self._present().messages()
+
+    def page(self, after: int, limit: int) -> Sequence[MessageInfo]:
+        with self._store.lock:
+            return self._present().page(after, limit)
 
     def changes(self, since: int) -> Changes:
         with self._store.lock:

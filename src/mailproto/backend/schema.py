@@ -19,7 +19,7 @@ from mailproto.backend.store import StoreFailure
 __all__ = ["APPLICATION_ID", "VERSION", "prepare"]
 
 APPLICATION_ID: Final = 0x6D70726F  # "mpro"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _TABLES: Final = """
 CREATE TABLE counter (uid_validity INTEGER NOT NULL);
@@ -72,6 +72,7 @@ CREATE TABLE message (
     size INTEGER NOT NULL,
     modseq INTEGER NOT NULL,
     content INTEGER NOT NULL REFERENCES content,
+    eight_bit INTEGER, -- NULL: not known, from before version 2
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX message_modseq ON message (mailbox, modseq);
@@ -88,7 +89,10 @@ CREATE INDEX expunged_modseq ON expunged (mailbox, modseq);
 
 
 def prepare(db: sqlite3.Connection, file: str) -> None:
-    """Make the tables in an empty file. Raises StoreFailure for a file of something else."""
+    """Make the tables in an empty file, or what an older one lacks.
+
+    Raises StoreFailure for a file of something else.
+    """
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("BEGIN IMMEDIATE")
@@ -103,6 +107,9 @@ def prepare(db: sqlite3.Connection, file: str) -> None:
             db.execute(f"PRAGMA user_version = {VERSION}")
         elif application != APPLICATION_ID:
             raise StoreFailure(f"{file} is a database, but no mail store")
+        elif version == 1:
+            db.execute("ALTER TABLE message ADD COLUMN eight_bit INTEGER")
+            db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise StoreFailure(f"{file} has schema version {version}, this program knows {VERSION}")
     except BaseException:

@@ -28,7 +28,13 @@ class Spool:
         self._pieces = list[bytes]()
         self._file: IO[bytes] | None = None
         self._size = 0
+        self._eight_bit = False
         self._sealed = False
+
+    @property
+    def eight_bit(self) -> bool:
+        """Whether octets beyond ASCII were written."""
+        return self._eight_bit
 
     @property
     def size(self) -> int:
@@ -47,6 +53,7 @@ class Spool:
             else:
                 _on_disk(self._file, self._size, data)
             self._size += len(data)
+            self._eight_bit = self._eight_bit or not data.isascii()
 
     def read(self, offset: int, size: int) -> bytes:
         """The octets from ``offset``, at most ``size``, fewer only at the end."""

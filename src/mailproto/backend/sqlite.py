@@ -34,6 +34,7 @@ from mailproto.backend.store import (
     MailboxEntry,
     MailboxStatus,
     MessageGone,
+    MessageInfo,
     NoSuchMailbox,
     StoreFailure,
 )
@@ -115,7 +116,9 @@ class SQLiteStore:
                 account = statements.make_account(db, name)
                 inbox = statements.find_mailbox(db, account, rules.INBOX)
                 size = len(prefix) + spool.size
-                statements.add_messages(db, inbox, [(" ", date, size, contents[prefix])])
+                eight_bit = spool.eight_bit or not prefix.isascii()
+                message = (" ", date, size, contents[prefix], eight_bit)
+                statements.add_messages(db, inbox, [message])
         for name in recipients:
             self.tell(name, [rules.INBOX])
 
@@ -340,7 +343,8 @@ class _Account:
         with self._store.body(spool) as body_in, self._store.transaction() as db:
             mailbox = statements.find_mailbox(db, self._id, name)
             content = statements.content_row(db, b"", body_in(db))
-            (uid,) = statements.add_messages(db, mailbox, [(text, date, spool.size, content)])
+            message = (text, date, spool.size, content, spool.eight_bit)
+            (uid,) = statements.add_messages(db, mailbox, [message])
             uid_validity = statements.uid_validity(db, mailbox)
         self._store.tell(self._name, [name])
         return uid_validity, uid
@@ -371,6 +375,10 @@ class _Mailbox:
     def messages(self) -> Changes:
         with self._store.reading() as db:
             return self._present(statements.find_changes(db, self._id, None))
+
+    def page(self, after: int, limit: int) -> Sequence[MessageInfo]:
+        with self._store.reading() as db:
+            return self._present(statements.find_page(db, self._id, after, limit))
 
     def changes(self, since: int) -> Changes:
         with self._store.reading() as db:

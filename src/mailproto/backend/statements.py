@@ -31,10 +31,10 @@ CHUNK: Final = 64 * 1024
 
 _CHUNK_BITS: Final = 24  # so many bits of a chunk's id are its number, those above the body's id
 
-NewMessage: TypeAlias = tuple[str, str, int, int]
-"""Flags as text, date as text, size, content id."""
+NewMessage: TypeAlias = tuple[str, str, int, int, bool | None]
+"""Flags as text, date as text, size, content id, whether it is more than ASCII."""
 
-_Row: TypeAlias = tuple[int, str, str, int, int, int]
+_Row: TypeAlias = tuple[int, str, str, int, int, int, int | None]
 
 
 # ------------------------------------------------------------------------ accounts, mailboxes
@@ -152,6 +152,16 @@ def find_messages(db: sqlite3.Connection, mailbox: int) -> list[MessageInfo]:
     return _infos(db.execute(f"{_SELECT} ORDER BY uid", (mailbox,)))
 
 
+def find_page(
+    db: sqlite3.Connection, mailbox: int, after: int, limit: int
+) -> list[MessageInfo] | None:
+    """The first messages above a UID; ``None`` when the mailbox was deleted."""
+    if not db.execute("SELECT 1 FROM mailbox WHERE id = ?", (mailbox,)).fetchone():
+        return None
+    rows = db.execute(f"{_SELECT} AND uid > ? ORDER BY uid LIMIT ?", (mailbox, after, limit))
+    return _infos(rows)
+
+
 def find_changes(db: sqlite3.Connection, mailbox: int, since: int | None) -> Changes | None:
     """What happened after ``since``, or all messages; ``None`` when the mailbox was deleted."""
     row = db.execute("SELECT modseq FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
@@ -186,8 +196,9 @@ def add_messages(db: sqlite3.Connection, mailbox: int, messages: Sequence[NewMes
         (uid_next + len(messages), modseq, mailbox),
     )
     db.executemany(
-        "INSERT INTO message (mailbox, uid, flags, internal_date, size, content, modseq)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO message"
+        " (mailbox, uid, flags, internal_date, size, content, eight_bit, modseq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(mailbox, uid, *message, modseq) for uid, message in zip(uids, messages, strict=True)],
     )
     return uids
@@ -198,7 +209,7 @@ def copy_messages(
 ) -> Copied:
     """Copy those of the messages that are there."""
     rows = db.execute(
-        "SELECT uid, flags, internal_date, size, content FROM message"
+        "SELECT uid, flags, internal_date, size, content, eight_bit FROM message"
         " WHERE mailbox = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
         (mailbox, _json(uids)),
     ).fetchall()
@@ -281,7 +292,8 @@ def _flags_of(text: str) -> frozenset[str]:
 
 
 _SELECT: Final = (
-    "SELECT uid, flags, internal_date, size, modseq, content FROM message WHERE mailbox = ?"
+    "SELECT uid, flags, internal_date, size, modseq, content, eight_bit FROM message"
+    " WHERE mailbox = ?"
 )
 
 
@@ -292,8 +304,16 @@ def _json(numbers: Iterable[int]) -> str:
 def _infos(rows: Iterable[_Row]) -> list[MessageInfo]:
     date_of = datetime.datetime.fromisoformat
     return [
-        MessageInfo(uid, _flags_of(flags), date_of(date), size, modseq, str(content))
-        for uid, flags, date, size, modseq, content in rows
+        MessageInfo(
+            uid,
+            _flags_of(flags),
+            date_of(date),
+            size,
+            modseq,
+            str(content),
+            None if eight_bit is None else bool(eight_bit),
+        )
+        for uid, flags, date, size, modseq, content, eight_bit in rows
     ]
 
 

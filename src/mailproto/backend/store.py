@@ -84,6 +84,8 @@ class MessageInfo:
     modseq: int
     key: str
     """Names the immutable content within the store; equal for copies of one message."""
+    eight_bit: bool | None = None
+    """Whether the content has octets beyond ASCII; ``None``: not known."""
 
 
 @frozen
@@ -188,6 +190,12 @@ class Mailbox(Protocol):
 
     def messages(self) -> Maybe[Changes]:
         """All messages, ascending by UID, with the mod-sequence that they are true for."""
+        ...
+
+    def page(self, after: int, limit: int) -> Maybe[Sequence[MessageInfo]]:
+        """The first messages with UIDs above ``after``, ascending, at most ``limit``; fewer only
+        at the end. So a big mailbox is read without a list of all of it. Raises NoSuchMailbox.
+        """
         ...
 
     def changes(self, since: int) -> Maybe[Changes]:

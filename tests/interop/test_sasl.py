@@ -13,21 +13,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop.peers.dovecot import PASSWORD, Dovecot
+from interop.peers.dovecot import PASSWORD, PASSWORD_MECHANISMS, TOKEN_MECHANISMS, Dovecot
 from mailproto import sasl
 
 RIGHT = sasl.PasswordCredentials("alice", PASSWORD)
 WRONG = sasl.PasswordCredentials("alice", "wrong")
 UNKNOWN = sasl.PasswordCredentials("nobody", PASSWORD)
-
-PASSWORD_MECHANISMS = [
-    sasl.PLAIN,
-    sasl.LOGIN,
-    sasl.CRAM_MD5,
-    sasl.SCRAM_SHA_1,
-    sasl.SCRAM_SHA_256,
-]
-TOKEN_MECHANISMS = [sasl.OAUTHBEARER, sasl.XOAUTH2]
 
 
 class AuthenticationService:

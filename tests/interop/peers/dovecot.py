@@ -27,6 +27,7 @@ from interop.peers.process import (
     run,
     unavailable,
 )
+from mailproto import sasl
 
 if TYPE_CHECKING:
     from mailproto.cli.certificate import CertificateFiles
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
 USERS = ("alice", "bob", "carol")
 PASSWORD = "secret"
 DOMAIN = "peer.test"
+
+PASSWORD_MECHANISMS = [
+    sasl.PLAIN,
+    sasl.LOGIN,
+    sasl.CRAM_MD5,
+    sasl.SCRAM_SHA_1,
+    sasl.SCRAM_SHA_256,
+]
+TOKEN_MECHANISMS = [sasl.OAUTHBEARER, sasl.XOAUTH2]
 
 SERVICES = ["imap", "imaps", "pop3", "pop3s", "lmtp", "submission", "submissions", "sasl"]
 

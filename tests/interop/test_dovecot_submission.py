@@ -1,0 +1,140 @@
+"""Dovecot's submission service between our client and our server, and its LMTP by BDAT."""
+
+from __future__ import annotations
+
+import poplib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from facades.world import Facade
+from interop.conftest import CONTROL
+from interop.mail import SENDER, assert_same_mail, make_message
+from interop.peers.dovecot import (
+    PASSWORD,
+    PASSWORD_MECHANISMS,
+    TOKEN_MECHANISMS,
+    Dovecot,
+    run_dovecot,
+)
+from interop.peers.recorder import Recorder, recording
+from mailproto import errors, sasl, smtp
+from mailproto.cli.certificate import CertificateFiles
+from mailproto.flows.tls import client_context
+
+pytestmark = pytest.mark.skipif(CONTROL, reason="both ends are ours by nature")
+
+
+def _name(mechanism: sasl.Mechanism) -> str:
+    return mechanism.name
+
+
+@dataclass
+class Path:
+    """Our client, Dovecot, our server."""
+
+    facade: Facade
+    dovecot: Dovecot
+    recorder: Recorder
+
+    def connect(self, tls: str = "starttls", **options: Any) -> Any:
+        dovecot = self.dovecot
+        port = dovecot.submissions if tls == "implicit" else dovecot.submission
+        context = client_context(str(dovecot.ca))
+        options.setdefault("login", ("alice", PASSWORD))
+        return self.facade.connect("smtp", port, tls=tls, tls_context=context, **options)
+
+
+@pytest.fixture(scope="module")
+def path(facade: Facade, certificate: CertificateFiles) -> Iterator[Path]:
+    offer = smtp.Offer(extensions=(smtp.Extension("DSN"),))
+    with (
+        recording(facade, offer=offer) as recorder,
+        run_dovecot(certificate, relay_port=recorder.port) as dovecot,
+    ):
+        yield Path(facade, dovecot, recorder)
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "pieces"])
+def test_chunks_through_dovecot(path: Path, tls: str, pieces: bool) -> None:
+    path.recorder.messages.clear()
+    octets = make_message(f"{tls} {pieces}", lines=2000)
+    content = [octets[cut : cut + 9000] for cut in range(0, len(octets), 9000)]
+    lines: list[bytes] = []
+    with path.connect(tls, trace=lambda _, line: lines.append(line)) as client:
+        recipients = ["bob@other.test", "nobody@other.test"]
+        result = client.send(content if pieces else octets, SENDER, recipients, chunking=True)
+        assert [str(r.forward_path) for r in result.delivered] == ["bob@other.test"]
+        assert client.verify("bob").code in {250, 252}
+        assert client.noop().code == 250
+    (received,) = path.recorder.wait_for()
+    assert_same_mail(received.content, octets)
+    chunks = [line for line in lines if line.startswith(b"BDAT")]
+    assert len(chunks) == (len(content) + 1 if pieces else 1)
+
+
+def test_dovecot_passes_on_what_our_client_said(path: Path) -> None:
+    path.recorder.messages.clear()
+    parameters = (smtp.Ret("HDRS"), smtp.EnvId("id+1"))
+    never = smtp.Notify(frozenset())
+    original = smtp.Orcpt("rfc822", "bob+x@elsewhere.test")
+    recipient = smtp.Rcpt(smtp.Mailbox.parse("bob@other.test"), (never, original))
+    with path.connect() as client:
+        # What the relay can do it says only to those who are logged in.
+        assert "DSN" not in client.capabilities
+        client.run(client.session.hello())
+        assert "DSN" in client.capabilities
+        client.send(make_message(), SENDER, [recipient], parameters=parameters).check()
+    (received,) = path.recorder.wait_for()
+    assert received.parameter(smtp.Ret) == smtp.Ret("HDRS")
+    assert received.parameter(smtp.EnvId) == smtp.EnvId("id+1")
+    assert received.parameter(smtp.Notify) == never
+    assert received.parameter(smtp.Orcpt) == original
+
+
+@pytest.mark.parametrize("mechanism", [*PASSWORD_MECHANISMS, *TOKEN_MECHANISMS], ids=_name)
+def test_authentication_at_dovecot(path: Path, mechanism: sasl.Mechanism) -> None:
+    token = path.dovecot.token
+    credentials: list[sasl.Credentials] = [
+        sasl.PasswordCredentials("alice", "wrong"),
+        sasl.PasswordCredentials("alice", PASSWORD),
+    ]
+    if mechanism in TOKEN_MECHANISMS:
+        credentials = [
+            sasl.TokenCredentials("alice", token[:-4]),
+            sasl.TokenCredentials("alice", token),
+        ]
+    with path.connect(login=None) as client:
+        wrong, right = [
+            client.session.authenticate(one, mechanisms=[mechanism]) for one in credentials
+        ]
+        with pytest.raises(errors.AuthenticationFailed):
+            client.run(wrong)
+        assert client.run(right).code == 235
+
+
+def test_dovecot_demands_authentication(path: Path) -> None:
+    with path.connect(login=None) as client, pytest.raises(errors.CommandFailed, match="530"):
+        client.send(make_message(), SENDER, ["bob@other.test"])
+
+
+def test_chunks_to_dovecot_by_lmtp(facade: Facade, dovecot: Dovecot) -> None:
+    """One content, an answer for each recipient that was accepted."""
+    message = make_message(f"lmtp {facade.name}", lines=2000)
+    content = [message[cut : cut + 9000] for cut in range(0, len(message), 9000)]
+    with facade.connect("smtp", dovecot.lmtp, tls="none", lmtp=True) as client:
+        recipients = ["bob@peer.test", "nobody@peer.test", "carol@peer.test"]
+        result = client.send(content, SENDER, recipients, chunking=True)
+        assert result.delivered == (result.recipients[0], result.recipients[2])
+        assert "nobody" in str(result.recipients[1].reply)
+    for user in ("bob", "carol"):
+        pop3 = poplib.POP3(dovecot.host, dovecot.pop3, timeout=20)
+        pop3.user(user)
+        pop3.pass_(PASSWORD)
+        number = pop3.stat()[0]
+        assert_same_mail(b"\r\n".join(pop3.retr(number)[1]) + b"\r\n", message)
+        pop3.dele(number)
+        pop3.quit()

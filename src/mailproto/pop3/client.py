@@ -36,6 +36,7 @@ from mailproto.pop3.commands import (
     Top,
     Uidl,
     User,
+    Utf8,
 )
 from mailproto.pop3.parse import (
     parse_capabilities,
@@ -113,6 +114,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         "_odd_lines",
         "_unstuffer",
         "_user_sent",
+        "_utf8",
     )
 
     def __init__(
@@ -137,6 +139,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         self._pending: deque[Command] = deque()
         self._in_answer_to: Command | None = None
         self._user_sent = False
+        self._utf8 = False
         # Inside AUTH: True while the client owes a response, False while the server does.
         self._exchange: bool | None = None
         self._stray = False
@@ -171,6 +174,11 @@ class Client(Machine[ClientEvent, ClientItem]):
     def timestamp(self) -> str | None:
         """The greeting's timestamp for APOP, unless TLS was begun since."""
         return self._timestamp
+
+    @property
+    def utf8(self) -> bool:
+        """Whether the server has accepted UTF8 (RFC 6856) on this connection since TLS began."""
+        return self._utf8
 
     @property
     def in_answer_to(self) -> Command | None:
@@ -255,6 +263,10 @@ class Client(Machine[ClientEvent, ClientItem]):
             reason = "it must follow USER (RFC 1939 section 7)"
         elif isinstance(item, Stls) and self._tls:
             reason = "TLS is on already"
+        elif isinstance(item, Stls) and (self._utf8 or Utf8() in self._pending):
+            reason = "it must not follow UTF8 (RFC 6856 section 2.1)"
+        elif isinstance(item, Auth) and item.initial_response is not None and self._no_sasl():
+            reason = "without the SASL capability it has no initial response (RFC 5034 section 3)"
         elif isinstance(item, Apop) and not self._apop:
             reason = "APOP is off: construct Client(apop=True) to allow it"
         elif isinstance(item, Apop) and self._timestamp is None:
@@ -267,6 +279,12 @@ class Client(Machine[ClientEvent, ClientItem]):
         if isinstance(item, Auth):
             self._exchange = False
         self._assumed = self._after(item, self._assumed)
+
+    def _no_sasl(self) -> bool:
+        """Whether the server is known not to have the SASL capability."""
+        if self._capabilities is None:
+            return Quirk.NO_CAPA in self._quirks
+        return self._capabilities.sasl is None
 
     def _no_pipelining(self) -> str | None:
         """Why nothing can be sent before the last answer has come; ``None`` if it can."""
@@ -414,6 +432,8 @@ class Client(Machine[ClientEvent, ClientItem]):
                 self._state = State.CLOSED
             case Stls():
                 self._await_tls()
+            case Utf8():
+                self._utf8 = True
             case Capa() | Lang(None):
                 # Their lines make one event.
                 self._collected = []

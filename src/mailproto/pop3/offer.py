@@ -48,7 +48,9 @@ class Offer:
     languages: bool = False
     """The LANG command (RFC 6856)."""
     login_delay: LoginDelay | None = None
+    """Its ``per_user`` is told before login only, when CAPA can tell no better yet."""
     expire: Expire | None = None
+    """As ``login_delay``."""
     implementation: str | None = None
 
     def secure(self, *, tls: bool) -> bool:
@@ -67,8 +69,12 @@ class Offer:
             pipelining=True,
             resp_codes=True,
             auth_resp_code=True,
-            login_delay=self.login_delay,
-            expire=self.expire,
+            login_delay=self.login_delay
+            and LoginDelay(
+                self.login_delay.seconds, self.login_delay.per_user and not authenticated
+            ),
+            expire=self.expire
+            and Expire(self.expire.days, self.expire.per_user and not authenticated),
             utf8=self.utf8,
             utf8_user=self.utf8,
             lang=self.languages,

@@ -162,6 +162,50 @@ def test_find_bare_newline_is_what_a_pattern_finds(data: bytes) -> None:
     assert find_bare_newline(data) == (match.start() if match else -1)
 
 
+@given(
+    width=st.integers(28, 90),
+    before=st.sampled_from([b"", b"Subject: x\r\n\r\n", b"x" * 3000, b"\n", b"\r", b"a\r\nb\r\n"]),
+    behind=st.sampled_from(
+        [b"", b"==", b"==\r\n", b"\r", b"\r\r", b"\n", b"\r\n\r\n", b"--a--\r\n"]
+    ),
+    places=st.lists(st.integers(0, 1 << 16), max_size=2),
+    octets=st.sampled_from([b"\r", b"\n", b"x", b"\r\n"]),
+)
+def test_P02_no_bare_newline_hides_among_lines_of_equal_length(
+    width: int, before: bytes, behind: bytes, places: list[int], octets: bytes
+) -> None:
+    attachment = (b"A" * width + b"\r\n") * (8000 // width)
+    data = bytearray(before + attachment + behind)
+    for place in places:
+        place %= len(data)
+        data[place : place + len(octets)] = octets
+    match = re.search(rb"\r(?!\n|\Z)|(?<!\r)\n", data)
+    assert find_bare_newline(bytes(data)) == (match.start() if match else -1)
+
+
+@pytest.mark.parametrize(
+    "line", [b".\r\n", b"..\r\n", b"a.b.c\r\n", b".a.b.c.d\r\n", b"a\r\n" * 300 + b".\r\n"]
+)
+@pytest.mark.parametrize("lines", [1, 7, 8, 9, 200])
+@pytest.mark.parametrize("policy", BareNewlines)
+def test_P03_many_dots_are_undone_like_few(line: bytes, lines: int, policy: BareNewlines) -> None:
+    content = b".\r\n" + line * lines
+    wire = stuff_naively(content)
+    stuffer = Stuffer()
+    assert stuffer.feed(content) + stuffer.finish() == wire
+    for size in (len(wire), 1000, 7):
+        chunks = [wire[start : start + size] for start in range(0, len(wire), size)]
+        assert unstuff([*chunks, b".x\r\n"], policy) == (content, b".x\r\n", None)
+    bare = wire.rindex(b"\r\n", 0, -3)
+    kept = {
+        BareNewlines.REJECT: b"",
+        BareNewlines.REPAIR: b"\r\n\r\n",
+        BareNewlines.PASS: b"\n\r\n",
+    }
+    hostile = wire[:bare] + b"\n" + wire[bare:]
+    assert unstuff([hostile], policy) == (content[:-2] + kept[policy], b"", bare)
+
+
 @given(st.lists(st.integers(0, 12), max_size=30), st.lists(st.integers(0, 300), max_size=6))
 def test_open_line_sees_every_line_over_the_limit(sizes: list[int], cuts: list[int]) -> None:
     limit = 9

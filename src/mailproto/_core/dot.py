@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from io import IncrementalNewlineDecoder
+from itertools import pairwise
 from typing import Final
 
 from mailproto._core.framer import Framer
@@ -17,10 +18,12 @@ __all__ = ["BareNewlines", "Stuffer", "Unstuffer", "find_bare_newline", "open_li
 
 _BARE: Final = re.compile(rb"\r(?=[^\n])|(?<!\r)\n")
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
-_SPECIAL: Final = re.compile(rb"[\r\n.]")
 _END: Final = b"\r\n.\r\n"
-_TINY: Final = 64
+_DOT: Final = 46
 _NEWLINES_AND_DOT: Final = b"\r\n."
+# Octets from which it pays to look at the ends of lines as columns, and octets of such a line.
+_LARGE: Final = 4096
+_WIDE: Final = 32
 
 
 class BareNewlines(enum.Enum):
@@ -41,11 +44,41 @@ def find_bare_newline(data: bytes) -> int:
     """
     # One pass over the octets in C; counting CR, LF and CRLF takes four times as long.
     decoder = IncrementalNewlineDecoder(None, False)
-    decoder.decode(data.decode("latin-1"))
+    irregular = data if len(data) < _LARGE else _before_columns(data)
+    decoder.decode(irregular.decode("latin-1"))
     if decoder.newlines in (None, "\r\n"):
         return -1
     match = _BARE.search(data)
     return -1 if match is None else match.start()
+
+
+def _before_columns(data: bytes) -> bytes:
+    """``data`` up to the last lines, where these are equally long and certainly end in CRLF only.
+
+    Such are the lines of an attachment: their ends are two columns, and without these there is no
+    newline left, which the quickest search of all can say. Otherwise all of ``data``.
+    """
+    size = len(data)
+    last = data.rfind(b"\n")
+    width = last - data.rfind(b"\n", 0, last) if last > 0 else 0
+    if width < _WIDE:
+        return data
+    lines = min(_run(data[last::-width], b"\n"), _run(data[last - 1 :: -width], b"\r")) - 1
+    if lines * width < size >> 1:
+        return data
+    begin = last + 1 - lines * width
+    rest, blank = bytearray(data), bytearray(lines)
+    rest[begin + width - 1 : last + 1 : width] = blank
+    rest[begin + width - 2 : last + 1 : width] = blank
+    if rest.find(b"\n", begin) >= 0 or rest.find(b"\r", begin, size - 1) >= 0:
+        return data
+    return data[:begin]
+
+
+def _run(column: bytes, octet: bytes) -> int:
+    """How many times ``octet`` stands at the begin of ``column``."""
+    size = len(column)
+    return size if column == octet * size else size - len(column.lstrip(octet))
 
 
 def open_line(data: bytes, before: int, limit: int) -> int:
@@ -61,6 +94,30 @@ def open_line(data: bytes, before: int, limit: int) -> int:
         start = newline + 1
     newline = data.rfind(b"\n", max(start, 0))
     return len(data) - (start if newline < 0 else newline + 1)
+
+
+def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
+    """Where lines of ``data[start:]`` begin with a dot, behind a CRLF; ``None`` for very many.
+
+    With ``to_end`` the dot of the first CRLF.CRLF is the last one.
+    """
+    few = 8 + (len(data) - start >> 10)
+    dots: list[int] = []
+    position = start
+    # The search for a single octet is far quicker than any other, so long as dots are rare.
+    for needle in (b".", b"\r\n."):
+        for _ in range(few):
+            found = data.find(needle, position)
+            if found < 0:
+                return dots
+            position = found + len(needle)
+            if position - 3 >= start and data.startswith(b"\r\n.", position - 3):
+                dots.append(position - 1)
+                if to_end and data.startswith(b"\r\n", position):
+                    return dots
+        if len(dots) == few:
+            break
+    return None
 
 
 class Stuffer:
@@ -82,10 +139,14 @@ class Stuffer:
             return b""
         last = self._last
         self._last = data[-2:] if len(data) > 1 else last[-1:] + data
-        if b"." not in data:
-            return data
-        stuffed = _substitute(data, b"\r\n.", b"\r\n..")
-        if data[0] == 46:
+        dots = _line_dots(data, 0, to_end=False)
+        if dots is None:
+            stuffed = data.replace(b"\r\n.", b"\r\n..")
+        elif dots:
+            stuffed = b".".join([data[a:b] for a, b in pairwise([0, *dots, len(data)])])
+        else:
+            stuffed = data
+        if data[0] == _DOT:
             if last == b"\r\n":
                 return b"." + stuffed
         elif last.endswith(b"\r") and data.startswith(b"\n."):
@@ -117,40 +178,30 @@ class Unstuffer:
         if start == size:
             return b"", False
         held = self._held
-        if not held:
-            # Most pieces of a client that sends octet by octet.
-            if size - start < _TINY and _SPECIAL.search(data, start) is None:
-                return self._plain(source, data, start), False
-        else:
+        if held:
             # The CRLF of a command line often lies right before its content: no copy then.
-            if start and start >= len(held) and data.startswith(held, start - len(held)):
+            if start >= len(held) and data.startswith(held, start - len(held)):
                 start -= len(held)
             else:
-                data = held + data[start:]
-                start = 0
-        # A single-octet search is far quicker, and base64 has no dots.
-        dot = -1
-        if data.find(b".", start) >= 0:
-            # The first dot that begins a line is the end, unless it was doubled by the sender.
-            end = dot = data.find(b"\r\n.", start)
-            if dot >= 0 and not data.startswith(b"\r\n", dot + 3):
-                end = data.find(_END, dot)
-            if end >= 0:
-                self._held = b""
-                source.skip(size - (len(data) - end - 5))
-                return self._content(data[start : end + 2], stuffed=end != dot), True
+                data, start = held + data[start:], 0
+        dots = _line_dots(data, start, to_end=True)
+        end = -1
+        if dots is None:
+            found = data.find(_END, start)
+            end = found if found < 0 else found + 2
+        # The first dot that begins a line is the end, unless it was doubled by the sender.
+        elif dots and data.startswith(b"\r\n", dots[-1] + 1):
+            end = dots.pop()
+        if end >= 0:
+            self._held = b""
+            source.skip(size - (len(data) - end - 3))
+            return self._content(data, start, end, dots), True
         source.skip(size)
-        hold = self._tail(data)
-        self._held = data[len(data) - hold :] if hold else b""
-        return self._content(data[start : len(data) - hold], stuffed=dot >= 0), False
-
-    def _plain(self, source: Framer, data: bytes, start: int) -> bytes:
-        """Take all of ``data``, in which nothing is to be looked for."""
-        source.skip(len(data))
-        self._seen += len(data) - start
-        if self.bare is not None and self._policy is BareNewlines.REJECT:
-            return b""
-        return data[start:] if start else data
+        stop = len(data) - self._tail(data)
+        self._held = data[stop:]
+        if dots and dots[-1] >= stop:
+            dots.pop()
+        return self._content(data, start, stop, dots), False
 
     @staticmethod
     def _tail(data: bytes) -> int:
@@ -161,9 +212,11 @@ class Unstuffer:
                     return size
         return 0
 
-    def _content(self, wire: bytes, *, stuffed: bool) -> bytes:
-        if not wire:
-            return wire
+    def _content(self, data: bytes, start: int, stop: int, dots: list[int] | None) -> bytes:
+        """The content of ``data[start:stop]``, of which ``dots`` (or all line dots) go."""
+        if start == stop:
+            return b""
+        wire = data[start:stop]
         seen, self._seen = self._seen, self._seen + len(wire)
         if self.bare is None:
             bare = find_bare_newline(wire)
@@ -174,22 +227,18 @@ class Unstuffer:
                 self.bare = seen + bare
                 if self._policy is BareNewlines.REJECT:
                     wire = wire[:bare]
+                    if dots:
+                        dots = [dot for dot in dots if dot < start + bare]
         elif self._policy is BareNewlines.REJECT:
             return b""
-        if stuffed:
-            wire = _substitute(wire, b"\r\n.", b"\r\n")
+        if dots is None:
+            wire = wire.replace(b"\r\n.", b"\r\n")
+        elif dots:
+            edges = [-1, *[dot - start for dot in dots], len(wire)]
+            wire = b"".join([wire[a + 1 : b] for a, b in pairwise(edges)])
         if not self._begun:
             self._begun = True
             wire = wire[2:]
         if self.bare is not None and self._policy is BareNewlines.REPAIR:
             wire = _NEWLINE.sub(b"\r\n", wire)
         return wire
-
-
-def _substitute(data: bytes, old: bytes, new: bytes) -> bytes:
-    """``data.replace(old, new)``, in half the time where there is little to replace."""
-    if old not in data:
-        return data
-    few = 8 + (len(data) >> 10)
-    parts = data.split(old, few)
-    return new.join(parts) if len(parts) <= few else data.replace(old, new)

@@ -168,6 +168,8 @@ class _Application:
         said = self._conversation.say(item)
         if said is None:
             return False
+        if isinstance(item, imap.Continuation) and said == b"":
+            return True  # for a literal that does not wait for it
         if isinstance(item, imap.Completion):
             said = _retagged(said, item.tag)
         if not self._conversation.quick:

@@ -1,4 +1,4 @@
-"""swaks, the tester of SMTP servers: the three lanes, both mechanisms, pipelining and LMTP."""
+"""swaks, the tester of SMTP servers: the three lanes, AUTH, pipelining, XCLIENT and LMTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from interop.conftest import MailServer, Observer
+from facades.world import Facade
+from interop.conftest import CONTROL, MailServer, Observer
 from interop.mail import (
     RECIPIENT,
     SENDER,
@@ -19,6 +20,9 @@ from interop.mail import (
     smtp_port,
 )
 from interop.peers.process import Finished, require, run
+from interop.peers.recorder import Accounts, recording
+from mailproto import sasl
+from mailproto.cli.certificate import CertificateFiles
 
 TLS = {
     Lane.PLAIN: (),
@@ -28,7 +32,6 @@ TLS = {
 
 
 def swaks(
-    server: MailServer,
     port: int,
     home: Path,
     *options: str,
@@ -69,7 +72,6 @@ def test_send(
         options += ["--pipeline"]
     message = make_message()
     done = swaks(
-        server,
         smtp_port(server, lane),
         tmp_path,
         "--to",
@@ -90,7 +92,6 @@ def test_authentication(
     options = (*trusting(server, lane), "--to", RECIPIENT, "--auth", mechanism)
     login = ("--auth-user", "alice", "--auth-password")
     refused = swaks(
-        server,
         smtp_port(server, lane),
         tmp_path,
         *options,
@@ -101,7 +102,6 @@ def test_authentication(
     assert b" 535" in refused.stdout, refused.report()
     message = make_message()
     swaks(
-        server,
         smtp_port(server, lane),
         tmp_path,
         *options,
@@ -114,7 +114,6 @@ def test_authentication(
 
 def test_submission_demands_authentication(server: MailServer, tmp_path: Path) -> None:
     refused = swaks(
-        server,
         server.submission,
         tmp_path,
         "--to",
@@ -127,7 +126,7 @@ def test_submission_demands_authentication(server: MailServer, tmp_path: Path) -
 
 
 def test_the_smtp_port_relays_for_nobody(server: MailServer, tmp_path: Path) -> None:
-    refused = swaks(server, server.smtp, tmp_path, "--to", "someone@other.test", status=24)
+    refused = swaks(server.smtp, tmp_path, "--to", "someone@other.test", status=24)
     assert re.search(rb"<[*~]\* 5", refused.stdout), refused.report()
 
 
@@ -136,7 +135,6 @@ def test_lmtp_answers_for_each_recipient(
 ) -> None:
     message = make_message()
     done = swaks(
-        server,
         server.lmtp,
         tmp_path,
         "--protocol",
@@ -153,7 +151,84 @@ def test_a_connection_dropped_in_content_delivers_nothing(
     server: MailServer, observer: Observer, tmp_path: Path
 ) -> None:
     """P21: what has no end was not sent."""
-    swaks(server, server.smtp, tmp_path, "--to", RECIPIENT, "--drop-after-send", "DATA", status=0)
-    swaks(server, server.smtp, tmp_path, "--to", RECIPIENT, message=make_message("whole"))
+    swaks(server.smtp, tmp_path, "--to", RECIPIENT, "--drop-after-send", "DATA", status=0)
+    swaks(server.smtp, tmp_path, "--to", RECIPIENT, message=make_message("whole"))
     (received,) = observer.wait_for(1)
     assert b"Subject: whole" in received
+
+
+# ------------------------------------------------- what only a server of one's own can show
+
+ours_by_nature = pytest.mark.skipif(CONTROL, reason="the server under test is ours by nature")
+
+
+@ours_by_nature
+@pytest.mark.parametrize("protocol", ["SMTP", "ESMTP", "LMTP"])
+@pytest.mark.parametrize("pipelined", [False, True], ids=["in-turn", "pipelined"])
+def test_protocols(facade: Facade, tmp_path: Path, protocol: str, *, pipelined: bool) -> None:
+    message = make_message()
+    options = ["--protocol", protocol, *(["--pipeline"] if pipelined else [])]
+    with recording(facade, lmtp=protocol == "LMTP") as recorder:
+        to = f"{RECIPIENT},nobody@peer.test,bob@peer.test"
+        done = swaks(recorder.port, tmp_path, "--to", to, *options, message=message)
+        (received,) = recorder.wait_for()
+    assert done.stdout.count(b"<** 550") == 1, done.report()
+    assert_same_mail(received.content, message)
+    assert len(received.recipients) == 2
+    hello = {"SMTP": "HELO", "ESMTP": "EHLO", "LMTP": "LHLO"}[protocol]
+    assert recorder.said(hello) == [f"{hello} client.test"]
+
+
+@ours_by_nature
+def test_xclient_of_a_trusted_client(facade: Facade, tmp_path: Path) -> None:
+    """Told in two commands; after each the session begins anew."""
+    with recording(facade, trusts_forwarding=lambda peer: True) as recorder:
+        swaks(
+            recorder.port,
+            tmp_path,
+            *("--to", RECIPIENT, "--xclient-helo", "told.example", "--xclient-delim"),
+            *("--xclient-name", "[UNAVAILABLE]", "--xclient-addr", "192.0.2.77"),
+            *("--xclient-port", "4711", "--xclient-login", "carol"),
+        )
+        (received,) = recorder.wait_for()
+    assert received.hello == "client.test"
+    assert received.account == "carol"
+    assert received.attributes["ADDR"] == "192.0.2.77"
+    assert received.attributes["NAME"] == "[UNAVAILABLE]"
+    assert len(recorder.said("XCLIENT")) == 2
+
+
+@ours_by_nature
+def test_xclient_is_not_for_everyone(facade: Facade, tmp_path: Path) -> None:
+    xclient = ("--to", RECIPIENT, "--xclient-no-verify", "--xclient")
+    failed = 33  # swaks: XCLIENT failed
+    with recording(facade) as recorder:
+        done = swaks(recorder.port, tmp_path, *xclient, "ADDR=192.0.2.77", status=failed)
+        assert b"Host did not advertise XCLIENT" in done.stderr, done.report()
+        assert recorder.messages == []
+    with recording(facade, trusts_forwarding=lambda peer: True) as recorder:
+        done = swaks(recorder.port, tmp_path, *xclient, "ADDR=192.0.2.77 PORT", status=failed)
+        assert b"<** 501" in done.stdout, done.report()
+        assert recorder.messages == []
+
+
+@ours_by_nature
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_mechanisms(
+    facade: Facade, certificate: CertificateFiles, tmp_path: Path, mechanism: str
+) -> None:
+    offer = sasl.Offer([sasl.PLAIN, sasl.LOGIN, sasl.CRAM_MD5])
+    with recording(
+        facade, certificate, directory=Accounts(), sasl=offer, require_auth=True
+    ) as recorder:
+        for password, status in (("wrong", 28), ("secret", 0)):
+            swaks(
+                recorder.port,
+                tmp_path,
+                *("--to", RECIPIENT, "--tls", "--tls-verify", "--tls-ca-path", certificate.cert),
+                *("--auth", mechanism, "--auth-user", "alice", "--auth-password", password),
+                status=status,
+            )
+        (received,) = recorder.wait_for()
+    assert received.account == "alice"
+    assert received.tls

@@ -1,6 +1,7 @@
 """Where mail lies: the Store interface that embedders implement, and two stores that keep it.
 
-``MemoryStore`` and ``SQLiteStore`` are loaded when they are first asked for.
+``MemoryStore``, ``SQLiteStore`` and ``DownloadDirectory``, where mail goes that a client fetches,
+are loaded when they are first asked for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mailproto.backend.store import (
 from mailproto.errors import StoreError
 
 if TYPE_CHECKING:
+    from mailproto.backend.downloads import Arrivals, DownloadDirectory, Incoming
     from mailproto.backend.memory import MemoryStore
     from mailproto.backend.sqlite import SQLiteStore
 
@@ -53,6 +55,9 @@ __all__ = [
     "StoreFailure",
     "MemoryStore",
     "SQLiteStore",
+    "Arrivals",
+    "Incoming",
+    "DownloadDirectory",
 ]
 
 
@@ -65,4 +70,9 @@ def __getattr__(name: str) -> object:
         from mailproto.backend.sqlite import SQLiteStore
 
         return SQLiteStore
+    if name in ("Arrivals", "Incoming", "DownloadDirectory"):
+        from mailproto.backend import downloads
+
+        found: object = getattr(downloads, name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

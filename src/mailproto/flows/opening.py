@@ -80,8 +80,10 @@ def open_imap(
         yield from session.authenticate(login, allow_insecure_auth=allow_insecure_auth)
 
 
-def open_pop3(session: pop3_client.Session, tls: TLSMode, login: Login) -> Flow[None]:
-    """Greeting, STLS and login as wanted.
+def open_pop3(
+    session: pop3_client.Session, tls: TLSMode, login: Login, *, utf8: bool = True
+) -> Flow[None]:
+    """Greeting, STLS, UTF8 and login as wanted; without a login UTF8 is left to the caller.
 
     Raises SecurityError, AuthenticationFailed, CommandFailed.
     """
@@ -89,6 +91,8 @@ def open_pop3(session: pop3_client.Session, tls: TLSMode, login: Login) -> Flow[
     yield from session.greet()
     if tls == "starttls":
         yield from session.start_tls()
+    if utf8 and login is not None:
+        yield from session.use_utf8()
     if isinstance(login, tuple):
         yield from session.login(*login)
     elif login is not None:

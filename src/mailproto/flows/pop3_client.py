@@ -66,6 +66,11 @@ class Session:
         self._timeout = timeout
         self._since_renewal = 0
 
+    @property
+    def quirks(self) -> frozenset[pop3.Quirk]:
+        """What this server was met with beside the RFCs so far."""
+        return self.machine.quirks
+
     # --------------------------------------------------------------------------- before the login
 
     def greet(self) -> Flow[pop3.Greeting]:
@@ -96,6 +101,21 @@ class Session:
             raise ConnectionLost("the server has closed the connection")
         yield from start_tls()
         self.machine.start_tls()
+
+    def use_utf8(self) -> Flow[bool]:
+        """Say UTF8, before the login, if the server announces it; whether it is on.
+
+        With it messages come as they are stored; without it those with names or addresses beyond
+        ASCII come as surrogates or not at all (RFC 6856 section 2).
+        """
+        if self.machine.utf8:
+            return True
+        capabilities = self.machine.capabilities
+        if capabilities is None:
+            capabilities = yield from self.capabilities()
+        if capabilities.utf8:
+            yield from self._answer(pop3.Utf8())
+        return self.machine.utf8
 
     def login(self, user: str, password: str) -> Flow[None]:
         """Log in by the strongest SASL mechanism that the server offers, else by USER and PASS.
@@ -230,12 +250,11 @@ class Session:
 
         What ``take`` raises ends the session, for the rest of the message is still to come.
         """
-        yield from self._granted(pop3.Retr(message))
-        octets = 0
-        while (piece := (yield from self._body())) is not None:
-            octets += len(piece)
-            yield from call(take, piece)
-        return octets
+        return (yield from self._into(pop3.Retr(message), take))
+
+    def top_into(self, message: int, lines: int, take: Callable[[bytes], object]) -> Flow[int]:
+        """What ``top`` gives, in pieces for ``take`` as ``retrieve_into`` has it."""
+        return (yield from self._into(pop3.Top(message, lines), take))
 
     def top(self, message: int, lines: int = 0) -> Flow[bytes]:
         """The header, the blank line and the first ``lines`` lines of the body."""
@@ -348,6 +367,14 @@ class Session:
             self._since_renewal = 0
             yield from deadline(self._seconds)
         return event.data
+
+    def _into(self, command: pop3.Command, take: Callable[[bytes], object]) -> Flow[int]:
+        yield from self._granted(command)
+        octets = 0
+        while (piece := (yield from self._body())) is not None:
+            octets += len(piece)
+            yield from call(take, piece)
+        return octets
 
     def _message(self, command: pop3.Command) -> Flow[bytes]:
         yield from self._granted(command)

@@ -7,49 +7,17 @@ still on the server, and the next run goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final, Protocol
+from inspect import iscoroutine
+from typing import Final
 
 from mailproto._core.frozen import frozen
-from mailproto.backend.store import Maybe
-from mailproto.flows.effects import Flow, call
+from mailproto.backend.downloads import Arrivals
+from mailproto.flows.effects import Flow, call_blocking
 from mailproto.flows.pop3_client import Session
 
-__all__ = ["Arrivals", "Downloaded", "Incoming", "download"]
+__all__ = ["Downloaded", "download"]
 
 _DAY: Final = 86_400.0
-
-
-class Incoming(Protocol):
-    """A message that is being received; one that is not kept leaves nothing behind."""
-
-    def write(self, data: bytes) -> Maybe[object]:
-        """Add octets at the end."""
-        ...
-
-    def keep(self) -> Maybe[None]:
-        """Store the message and remember its unique-id, in one step, durably."""
-        ...
-
-    def discard(self) -> Maybe[None]:
-        """Forget it."""
-        ...
-
-
-class Arrivals(Protocol):
-    """Where downloaded mail goes, and the memory of what has come from one maildrop."""
-
-    def kept(self) -> Maybe[Mapping[str, float]]:
-        """Unique-ids that were kept and not forgotten, with the time of each in seconds."""
-        ...
-
-    def begin(self, unique_id: str, now: float) -> Maybe[Incoming]:
-        """Begin to receive the message of that unique-id; ``now`` is the time to remember."""
-        ...
-
-    def forget(self, unique_ids: Collection[str]) -> Maybe[None]:
-        """These are no longer on the server, so they need not be remembered."""
-        ...
 
 
 @frozen
@@ -72,10 +40,11 @@ def download(
     ``session`` is logged in. ``leave_days`` is how long a message stays on the server after it
     was received: 0 removes it at once, ``None`` never; ``now`` is the time in seconds, from the
     same clock in every run. Raises CommandFailed if the server has no UIDL, or could not remove
-    what was deleted: the next run does that then.
+    what was deleted: the next run does that then. What ``arrivals`` raises ends the session, and
+    nothing is removed.
     """
+    kept = dict((yield from call_blocking(arrivals.kept)))
     unique_ids = yield from session.uidl()
-    kept = dict((yield from call(arrivals.kept)))
     received = removed = 0
     for message, unique_id in unique_ids.items():
         # Identical messages may have one unique-id (RFC 1939 section 7): one of them is enough.
@@ -89,17 +58,23 @@ def download(
     yield from session.quit()
     gone = kept.keys() - unique_ids.values()
     if gone:
-        yield from call(arrivals.forget, gone)
+        yield from call_blocking(arrivals.forget, gone)
     return Downloaded(received, removed, len(unique_ids) - removed)
 
 
 def _receive(
     session: Session, arrivals: Arrivals, message: int, unique_id: str, now: float
 ) -> Flow[None]:
-    incoming = yield from call(arrivals.begin, unique_id, now)
+    incoming = yield from call_blocking(arrivals.begin, unique_id, now)
     try:
         yield from session.retrieve_into(message, incoming.write)
     except Exception:
-        yield from call(incoming.discard)
+        yield from call_blocking(incoming.discard)
         raise
-    yield from call(incoming.keep)
+    except BaseException:
+        # The driver has cut the session: nothing can be awaited any more.
+        discarding = incoming.discard()
+        if iscoroutine(discarding):
+            discarding.close()
+        raise
+    yield from call_blocking(incoming.keep)

@@ -241,7 +241,7 @@ def test_lines_and_what_they_mean(line: bytes, command: smtp.Command) -> None:
         (b"MAIL FROM:<a@b> AUTH=a+4@b", 501, "5.5.4"),
         (b"MAIL FROM:<a@b> AUTH=a", 501, "5.5.4"),
         (b"MAIL FROM:<a@b> X\x01=1", 501, "5.5.4"),
-        (b"MAIL FROM:<\xc3\xa4@b>", 553, "5.6.7"),
+        (b"MAIL FROM:<\xc3\xa4@b>", 550, "5.6.7"),
         (b"RCPT TO:<>", 501, "5.1.3"),
         (b"RCPT TO:<a@>", 501, "5.1.3"),
         (b"EHLO", 501, "5.5.4"),

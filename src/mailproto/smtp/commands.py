@@ -14,7 +14,7 @@ from typing import TypeAlias
 from attrs import field
 
 from mailproto._core.frozen import frozen
-from mailproto.smtp.address import ForwardPath, ReversePath
+from mailproto.smtp.address import POSTMASTER, ForwardPath, ReversePath
 from mailproto.smtp.parameters import MailParameter, RcptParameter
 from mailproto.smtp.replies import Reply
 
@@ -132,6 +132,14 @@ class Rcpt:
 
     forward_path: ForwardPath
     parameters: tuple[RcptParameter, ...] = ()
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether it can be sent without SMTPUTF8."""
+        path, parameters = self.forward_path, self.parameters
+        return (path is POSTMASTER or path.is_ascii) and (
+            not parameters or all((p.value or "").isascii() for p in parameters)
+        )
 
 
 @frozen

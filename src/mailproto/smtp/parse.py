@@ -7,7 +7,7 @@ in, because a server takes only those that it has offered.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 from typing import Final, NoReturn
 
@@ -53,16 +53,20 @@ from mailproto.smtp.extensions import (
     XCLIENT_ATTRIBUTES,
     XFORWARD_ATTRIBUTES,
 )
+from mailproto.smtp.parameter_values import parse_mail_parameter, parse_rcpt_parameter
 from mailproto.smtp.parameters import (
+    Conneg,
+    Conperm,
+    EnvId,
     HoldFor,
     HoldUntil,
     MailParameter,
+    MtPriority,
+    Mtrk,
     RcptParameter,
-    of_xtext,
-    parse_mail_parameter,
-    parse_rcpt_parameter,
 )
 from mailproto.smtp.replies import EnhancedCode, Reply
+from mailproto.smtp.xtext import of_xtext
 
 __all__ = ["Malformed", "parse_command", "parse_reply", "parse_reply_line"]
 
@@ -88,7 +92,7 @@ _TO: Final = re.compile("[Tt][Oo]: *")
 _PARAMETER: Final = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=((?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+))?"
 )
-# The padding of base64 is not an esmtp-value, but RFC 3885 section 3.1 has it there.
+# The padding of base64 is neither in an esmtp-value nor in RFC 3885, but some may send it.
 _BASE64_PARAMETER: Final = re.compile(r"([Mm][Tt][Rr][Kk])=([\x21-\x7e]+)")
 _VERB: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _DOMAIN: Final = re.compile(r"(?:[\x21-\x7e]|[^\x00-\x7f])+")
@@ -167,7 +171,7 @@ def _mail(argument: str, accepted: frozenset[str]) -> Mail:
         raise Malformed("A reverse-path needs a domain", 501, BAD_SENDER)
     mail = _with_parameters(path, rest, accepted) if rest else Mail(path)
     if not (mail.smtputf8 or path is NULL_PATH or path.is_ascii):
-        raise Malformed("Non-ASCII address without SMTPUTF8", 553, NOT_ASCII)
+        raise Malformed("Non-ASCII address without SMTPUTF8", 550, NOT_ASCII)
     return mail
 
 
@@ -229,11 +233,15 @@ def _parameters(
             raise Malformed(f"Malformed parameter {_quoted(item)}", 501, BAD_ARGUMENTS)
         keyword = match[1].upper()
         if keyword in found:
-            raise Malformed(f"{keyword} is given twice", 501, BAD_ARGUMENTS)
+            enhanced = _BAD_VALUE.get(keyword, BAD_ARGUMENTS)
+            raise Malformed(f"{keyword} is given twice", 501, enhanced)
         if keyword not in accepted:
             other = "RCPT" if verb == "MAIL" else "MAIL"
-            belongs = f"belongs to {other}" if keyword in of_the_other else "is not supported"
-            raise Malformed(f"Parameter {_quoted(keyword)} {belongs}", 555, BAD_ARGUMENTS)
+            if keyword in of_the_other:
+                problem, code = f"belongs to {other}", 555
+            else:
+                problem, code = "is not supported", _NOT_SUPPORTED.get(keyword, 555)
+            raise Malformed(f"Parameter {_quoted(keyword)} {problem}", code, BAD_ARGUMENTS)
         found[keyword] = match[2]
     return found
 
@@ -264,18 +272,30 @@ def _with_parameters(path: ReversePath, text: str, accepted: frozenset[str]) -> 
         if parameter is None:
             _bad_value(keyword, value)
         parameters.append(parameter)
-    if HoldFor.keyword in found and HoldUntil.keyword in found:
-        raise Malformed("HOLDFOR and HOLDUNTIL exclude each other", 501, BAD_ARGUMENTS)
+    problem = conflict(found)
+    if problem is not None:
+        raise Malformed(problem, 501, BAD_ARGUMENTS)
+    if not (smtputf8 or text.isascii()):
+        raise Malformed("Non-ASCII parameter without SMTPUTF8", 501, NOT_ASCII)
     return Mail(path, size, body, smtputf8, auth, tuple(parameters))
 
 
+def conflict(keywords: Container[str]) -> str | None:
+    """Why MAIL cannot have parameters with all of these keywords."""
+    if HoldFor.keyword in keywords and HoldUntil.keyword in keywords:
+        return "HOLDFOR and HOLDUNTIL exclude each other"
+    if Mtrk.keyword in keywords and EnvId.keyword not in keywords:
+        return "MTRK needs ENVID (RFC 3885 section 3.2)"
+    return None
+
+
 def _identity(value: str | None) -> ReversePath:
-    """The value of AUTH= (RFC 4954 section 5): a mailbox in xtext, or ``<>``."""
-    if value == "<>":
-        return NULL_PATH
+    """The value of AUTH= (RFC 4954 section 8): a mailbox or ``<>``, in xtext."""
     decoded = None if value is None else of_xtext(value)
     if decoded is None:
         _bad_value("AUTH", value)
+    if decoded == "<>":
+        return NULL_PATH
     try:
         return Mailbox.parse(decoded)
     except AddressError:
@@ -284,7 +304,8 @@ def _identity(value: str | None) -> ReversePath:
 
 def _bad_value(keyword: str, value: str | None) -> NoReturn:
     shown = "no value" if value is None else _quoted(value)
-    raise Malformed(f"{shown} is not valid for {keyword}", 501, BAD_ARGUMENTS)
+    enhanced = _BAD_VALUE.get(keyword, BAD_ARGUMENTS)
+    raise Malformed(f"{shown} is not valid for {keyword}", 501, enhanced)
 
 
 def _quoted(text: str) -> str:
@@ -359,6 +380,10 @@ def _attributes(verb: str, argument: str) -> Command:
     return XClient(attributes) if verb == "XCLIENT" else XForward(attributes)
 
 
+# RFC 6710 section 4.1
+_BAD_VALUE: Final[Mapping[str, EnhancedCode]] = {MtPriority.keyword: SYNTAX_ERROR}
+# RFC 4141 sections 4.2 and 5.2
+_NOT_SUPPORTED: Final = dict.fromkeys([Conperm.keyword, Conneg.keyword], 504)
 _SIZE_AND_BODY: Final = frozenset({"SIZE", "BODY"})
 _BODIES: Final = {body.value: body for body in BodyType}
 _HELLOS: Final[Mapping[str, Callable[[str], Command]]] = {"EHLO": Ehlo, "HELO": Helo, "LHLO": Lhlo}

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPServerLimits
-from mailproto.smtp.address import POSTMASTER, domain_of
+from mailproto.smtp.address import domain_of
 from mailproto.smtp.commands import (
     Auth,
     AuthResponse,
@@ -239,7 +239,7 @@ def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
     most = policy.limits.recipient_domains
     if most is not None and len(session.domains | {domain_of(path)}) > most:
         return Reply(452, "Too many domains among the recipients", _TOO_MANY)
-    if path is POSTMASTER or path.is_ascii:
+    if command.is_ascii:
         return None
     if session.transaction is None or not session.transaction.smtputf8:
         return Reply(553, "Non-ASCII address without SMTPUTF8", EnhancedCode(5, 6, 7))

@@ -49,20 +49,12 @@ from mailproto.smtp.extensions import (
     XCLIENT_ATTRIBUTES,
     XFORWARD_ATTRIBUTES,
 )
-from mailproto.smtp.parameters import (
-    HoldFor,
-    HoldUntil,
-    MailParameter,
-    Mtrk,
-    Parameter,
-    RcptParameter,
-    parse_mail_parameter,
-    parse_rcpt_parameter,
-    to_xtext,
-)
-from mailproto.smtp.parse import VERBS, begins_with_enhanced_code
+from mailproto.smtp.parameter_values import parse_mail_parameter, parse_rcpt_parameter
+from mailproto.smtp.parameters import MailParameter, Parameter, RcptParameter
+from mailproto.smtp.parse import VERBS, begins_with_enhanced_code, conflict
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
 from mailproto.smtp.states import NAMES
+from mailproto.smtp.xtext import to_xtext
 
 __all__ = ["serialize_challenge", "serialize_command", "serialize_reply"]
 
@@ -172,20 +164,16 @@ def _parameters(
             raise LocalProtocolError(f"{keyword} belongs to the other of MAIL and RCPT")
         if keyword in seen:
             raise LocalProtocolError(f"{keyword} is given twice")
-        # The value of MTRK has the padding of base64 (RFC 3885 section 3.1).
-        if (
-            value is not None
-            and _VALUE.fullmatch(value.replace("=", "") if keyword == Mtrk.keyword else value)
-            is None
-        ):
+        if value is not None and _VALUE.fullmatch(value) is None:
             raise LocalProtocolError(f"{value!r} is not a value for {keyword}")
         meant = parse(keyword, value)
         if meant is None or not (meant == parameter or isinstance(parameter, Parameter)):
             raise LocalProtocolError(f"{parameter!r} cannot be written")
         seen.add(keyword)
         text += f" {keyword}" if value is None else f" {keyword}={value}"
-    if HoldFor.keyword in seen and HoldUntil.keyword in seen:
-        raise LocalProtocolError("HOLDFOR and HOLDUNTIL exclude each other")
+    problem = conflict(seen)
+    if problem is not None:
+        raise LocalProtocolError(problem)
     return text
 
 
@@ -196,8 +184,6 @@ def _mail(command: Mail) -> str:
     text = f"MAIL FROM:<{_path(command.reverse_path)}>"
     if text == "MAIL FROM:<Postmaster>":
         raise LocalProtocolError("a reverse-path needs a domain")
-    if not (command.smtputf8 or text.isascii()):
-        raise LocalProtocolError(f"{command.reverse_path} is not ASCII and needs smtputf8")
     if command.size is not None:
         if not 0 <= command.size < 10**20:
             raise LocalProtocolError(f"{command.size} is not a size")
@@ -210,6 +196,8 @@ def _mail(command: Mail) -> str:
         text += f" AUTH={to_xtext(_path(command.auth)) or '<>'}"
     if command.parameters:
         text += _parameters(command.parameters, RCPT_PARAMETERS, parse_mail_parameter)
+    if not (command.smtputf8 or text.isascii()):
+        raise LocalProtocolError(f"{text!r} is not ASCII and needs smtputf8")
     return text
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define
 
 from mailproto.errors import LocalProtocolError
-from mailproto.smtp.address import Mailbox, domain_of
+from mailproto.smtp.address import domain_of
 from mailproto.smtp.commands import (
     Auth,
     Bdat,
@@ -127,8 +127,8 @@ def _mail(terms: Terms, command: Mail) -> None:
 
 def _rcpt(terms: Terms, command: Rcpt) -> None:
     path = command.forward_path
-    if isinstance(path, Mailbox) and not (terms.utf8 or path.is_ascii):
-        raise LocalProtocolError(f"{path} is not ASCII and needs SMTPUTF8 of MAIL")
+    if not (terms.utf8 or command.is_ascii):
+        raise LocalProtocolError(f"{path} or a parameter is not ASCII and needs SMTPUTF8 of MAIL")
     if terms.offers("LIMITS"):
         terms.keep("RCPTMAX", terms.recipients + 1, "recipients of a message")
         domains = terms.domains | {domain_of(path)}

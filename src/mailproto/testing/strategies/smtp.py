@@ -8,6 +8,7 @@ import string
 from hypothesis import strategies as st
 
 from mailproto import smtp
+from mailproto.smtp.xtext import to_xtext
 
 __all__ = [
     "address_literals",
@@ -72,35 +73,53 @@ _values = st.none() | st.text(
 _seconds = st.integers(1, 999_999_999)
 _times = st.datetimes(timezones=st.just(datetime.UTC)).filter(lambda time: time.year > 1)
 _words = st.text(_ALNUM + ":._-", max_size=8).map(lambda text: "a" + text)
+_tokens = st.lists(st.text(_ALNUM + "!#$%&'*+^_`{|}~-", min_size=1, max_size=8), min_size=1).map(
+    ".".join
+)
+_envelope_ids = st.text(_PRINTABLE, min_size=1, max_size=100).filter(
+    lambda text: len(to_xtext(text)) <= 100
+)
 
 mail_parameters: st.SearchStrategy[smtp.MailParameter] = st.one_of(
     st.builds(smtp.Ret, st.sampled_from(["FULL", "HDRS"])),
-    st.builds(smtp.EnvId, st.text(_PRINTABLE, min_size=1, max_size=100)),
+    st.builds(smtp.EnvId, _envelope_ids),
     st.builds(smtp.DeliverBy, _seconds, st.just("R"), st.booleans()),
-    st.builds(smtp.DeliverBy, st.integers(-999_999_999, 999_999_999), st.just("N")),
+    st.builds(smtp.DeliverBy, st.integers(-999_999_999, 999_999_999), st.just("N"), st.booleans()),
     st.builds(smtp.HoldFor, _seconds),
     st.builds(smtp.HoldUntil, _times),
     st.builds(smtp.MtPriority, st.integers(-9, 9)),
     st.just(smtp.RequireTLS()),
     st.builds(smtp.Solicit, st.lists(_words, min_size=1, max_size=4).map(tuple)),
     st.builds(smtp.Mtrk, st.binary(min_size=1, max_size=40), st.none() | st.integers(0, 10**9 - 1)),
-    st.builds(smtp.TransId, st.just("12345@example.com")),
+    st.tuples(_tokens, _tokens)
+    .map("@".join)
+    .filter(lambda text: len(text) <= 78)
+    .map(smtp.TransId),
     st.just(smtp.Conperm()),
 )
-"""Parameters that RFCs give to MAIL."""
+"""Parameters that RFCs give to MAIL; ``Mtrk`` needs an ``EnvId`` beside it."""
 
 rcpt_parameters: st.SearchStrategy[smtp.RcptParameter] = st.one_of(
     st.builds(smtp.Notify, st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY"]))),
+    st.builds(smtp.Orcpt, st.sampled_from(["rfc822", "x400"]), st.text(_PRINTABLE, max_size=40)),
+    st.builds(smtp.Orcpt, st.just("utf-8"), st.text(_TEXT, max_size=40)),
     st.builds(
-        smtp.Orcpt, st.sampled_from(["rfc822", "utf-8"]), st.text(_TEXT, min_size=1, max_size=40)
+        smtp.Rrvs,
+        _times.map(lambda time: time.replace(microsecond=0)),
+        st.sampled_from([None, "C", "R"]),
     ),
-    st.builds(smtp.Rrvs, _times, st.sampled_from([None, "C", "R"])),
     st.just(smtp.Conneg()),
 )
 """Parameters that RFCs give to RCPT."""
 
 _others = st.builds(smtp.Parameter, _keywords, _values)
-_parameters = st.lists(_others, max_size=3, unique_by=lambda p: p.keyword).map(tuple)
+
+
+def _can_be_together(parameters: list[smtp.MailParameter]) -> bool:
+    kinds = {type(parameter) for parameter in parameters}
+    return not (
+        {smtp.HoldFor, smtp.HoldUntil} <= kinds or (smtp.Mtrk in kinds and smtp.EnvId not in kinds)
+    )
 
 
 _null_path: st.SearchStrategy[smtp.ReversePath] = st.just(smtp.NULL_PATH)
@@ -108,22 +127,28 @@ _postmaster: st.SearchStrategy[smtp.ForwardPath] = st.just(smtp.POSTMASTER)
 
 
 @st.composite
-def mails(draw: st.DrawFn) -> smtp.Mail:
-    """MAIL with any of its parameters."""
+def mails(draw: st.DrawFn, *, known: bool = False) -> smtp.Mail:
+    """MAIL with any of its fields; with ``known`` also the parameters that RFCs give to it."""
     utf8 = draw(st.booleans())
+    parameters = st.lists(
+        _others | mail_parameters if known else _others, max_size=3, unique_by=lambda p: p.keyword
+    )
     return smtp.Mail(
         draw(_null_path | mailboxes(utf8=utf8)),
         draw(st.none() | st.integers(0, 2**40)),
         draw(st.none() | st.sampled_from(smtp.BodyType)),
         utf8,
         draw(st.none() | _null_path | mailboxes()),
-        draw(_parameters),
+        tuple(draw(parameters.filter(_can_be_together))),
     )
 
 
-def rcpts(*, utf8: bool = False) -> st.SearchStrategy[smtp.Rcpt]:
-    """RCPT."""
-    return st.builds(smtp.Rcpt, _postmaster | mailboxes(utf8=utf8), _parameters)
+def rcpts(*, utf8: bool = False, known: bool = False) -> st.SearchStrategy[smtp.Rcpt]:
+    """RCPT; with ``known`` also the parameters that RFCs give to it."""
+    parameters = st.lists(
+        _others | rcpt_parameters if known else _others, max_size=3, unique_by=lambda p: p.keyword
+    )
+    return st.builds(smtp.Rcpt, _postmaster | mailboxes(utf8=utf8), parameters.map(tuple))
 
 
 _arguments = st.text(_TEXT, max_size=40).map(lambda text: text.strip(" "))
@@ -142,8 +167,8 @@ commands: st.SearchStrategy[smtp.Command] = st.one_of(
     st.builds(smtp.Lhlo, domains | address_literals),
     st.just(smtp.StartTLS()),
     st.builds(smtp.Auth, _mechanisms, st.none() | st.binary(max_size=60)),
-    mails(),
-    rcpts(utf8=True),
+    mails(known=True),
+    rcpts(utf8=True, known=True),
     st.just(smtp.Data()),
     st.builds(smtp.Bdat, st.integers(0, 2**63 - 1), st.booleans()),
     st.just(smtp.Rset()),

@@ -96,8 +96,6 @@ class Framer:
 
         ``limit`` counts the CRLF. Raises ``LineTooLong``, whichever way the line was cut.
         """
-        if self._position == len(self._buffer) and not self._pieces:
-            return None
         end = self._buffer.find(b"\r\n", self._scan)
         if end < 0:
             if self._line_in_pieces:
@@ -106,10 +104,10 @@ class Framer:
             if end < 0:
                 self._no_line(limit)
                 return None
-        start = self._position
-        if end + 2 - start > limit:
+        start, behind = self._position, end + 2
+        if behind - start > limit:
             raise self._too_long(limit)
-        self._position = self._scan = end + 2
+        self._position = self._scan = behind
         return self._buffer[start:end]
 
     def _no_line(self, limit: int) -> None:
@@ -130,6 +128,11 @@ class Framer:
         self._position = self._scan = start + size
         return self._buffer[start : start + size]
 
+    def rest(self) -> bytes:
+        """Everything that waits."""
+        self._join()
+        return self.read(len(self))
+
     def peek(self) -> tuple[bytes, int]:
         """Octets that lie together and the offset of the first unread one; nothing is consumed.
 
@@ -138,6 +141,21 @@ class Framer:
         if self._position == len(self._buffer):
             self._next_piece()
         return self._buffer, self._position
+
+    def gather(self, least: int) -> bool:
+        """Put together what waits, if ``least`` octets do, or a line end, or no more will come.
+
+        False while the peer sends too few to make a step of. After an LF that ``peek`` can show
+        everything lies together that has come with it.
+        """
+        buffer, position = self._buffer, self._position
+        available = len(buffer) - position
+        if available >= least or buffer.find(b"\n", position) >= 0:
+            return True
+        if self._line_in_pieces or available + self._pieces_size >= least:
+            self._join()
+            return True
+        return self._eof and available + self._pieces_size > 0
 
     def skip(self, offset: int) -> None:
         """Consume what ``peek`` has just shown, up to ``offset``."""

@@ -14,6 +14,7 @@ from mailproto.smtp.address import (
 )
 from mailproto.smtp.client import Client, ClientEvent
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     AuthCancel,
     AuthResponse,
@@ -21,12 +22,14 @@ from mailproto.smtp.commands import (
     Bdat,
     Body,
     BodyType,
+    Burl,
     Command,
     ContentProblem,
     Data,
     Ehlo,
     EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
     Helo,
     Help,
@@ -44,7 +47,7 @@ from mailproto.smtp.commands import (
     XClient,
     XForward,
 )
-from mailproto.smtp.extensions import Capabilities, Extension
+from mailproto.smtp.extensions import Capabilities, Extension, FutureRelease
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import (
     Conneg,
@@ -69,6 +72,7 @@ from mailproto.smtp.parameters import (
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
 from mailproto.smtp.server import Server
 from mailproto.smtp.states import State
+from mailproto.smtp.timeouts import Timeouts
 
 __all__ = [
     # machines
@@ -82,20 +86,25 @@ __all__ = [
     # configuration
     "BareNewlines",
     "Extension",
+    "FutureRelease",
     "Offer",
     "SMTPClientLimits",
     "SMTPServerLimits",
+    "Timeouts",
     # commands
+    "Atrn",
     "Auth",
     "AuthCancel",
     "AuthResponse",
     "Bdat",
     "Body",
     "BodyType",
+    "Burl",
     "Command",
     "Data",
     "Ehlo",
     "EndOfMessage",
+    "Etrn",
     "Expn",
     "Helo",
     "Help",

@@ -7,15 +7,17 @@ before it were accepted; a reply that nothing waits for ends the connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from attrs import evolve
 
+from mailproto._core import strict
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPClientLimits
 from mailproto._core.machine import (
     NEED_DATA,
+    PAUSED,
     ConnectionClosed,
     Machine,
     Signal,
@@ -28,6 +30,7 @@ from mailproto.smtp.commands import (
     AuthResponse,
     Bdat,
     Body,
+    Burl,
     Command,
     Data,
     Ehlo,
@@ -43,11 +46,14 @@ from mailproto.smtp.commands import (
 )
 from mailproto.smtp.content import OutgoingChunks, OutgoingContent
 from mailproto.smtp.extensions import Capabilities
+from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import parse_reply, parse_reply_line
 from mailproto.smtp.replies import Challenge, Reply
 from mailproto.smtp.serialize import serialize_command
 from mailproto.smtp.states import LEGAL, MAY_BE_FOLLOWED, NAMES, PROJECTED, State, after
 from mailproto.smtp.terms import Terms
+from mailproto.smtp.timeouts import Timeouts
+from mailproto.smtp.url import redacted
 
 __all__ = ["Client", "ClientEvent"]
 
@@ -56,11 +62,6 @@ ClientEvent: TypeAlias = Reply | Challenge
 
 _HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
-
-# RFC 5321 section 4.5.3.2; in seconds
-_TIMEOUTS: Final[Mapping[type, float]] = {Data: 120.0, Bdat: 600.0, EndOfMessage: 600.0}
-_TIMEOUT: Final = 300.0
-_CONTENT_TIMEOUT: Final = 180.0
 
 
 class Client(Machine[ClientEvent, Command]):
@@ -79,7 +80,7 @@ class Client(Machine[ClientEvent, Command]):
     ``answered`` is the command of the last one. ``bare_newlines`` says what becomes of a CR or LF
     in content that is not part of a CRLF: REJECT or REPAIR; they are never sent. With
     ``long_lines`` lines of content may have more than 998 octets. AUTH is refused without TLS
-    unless ``allow_insecure_auth``.
+    unless ``allow_insecure_auth``. ``timeouts`` are what ``timeout_hint`` tells.
     """
 
     __slots__ = (
@@ -100,8 +101,10 @@ class Client(Machine[ClientEvent, Command]):
         "_pending",
         "_projected",
         "_recipients",
+        "_resumed",
         "_state",
         "_terms",
+        "_timeouts",
     )
 
     def __init__(
@@ -113,6 +116,7 @@ class Client(Machine[ClientEvent, Command]):
         bare_newlines: BareNewlines = BareNewlines.REJECT,
         long_lines: bool = False,
         limits: SMTPClientLimits | None = None,
+        timeouts: Timeouts | None = None,
         trace: Trace | None = None,
     ) -> None:
         if bare_newlines is BareNewlines.PASS:
@@ -122,6 +126,7 @@ class Client(Machine[ClientEvent, Command]):
         self._bare_newlines = bare_newlines
         self._long_lines = long_lines
         self._limits = SMTPClientLimits() if limits is None else limits
+        self._timeouts = Timeouts() if timeouts is None else timeouts
         super().__init__(tls=tls, trace=trace)
 
     def _begin(self) -> None:
@@ -133,6 +138,7 @@ class Client(Machine[ClientEvent, Command]):
         self._answered: Command | None = None
         self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
         self._recipients = 0
+        self._resumed: int | None = None
         # Replies that the end of the content still waits for.
         self._due = 0
         self._content: OutgoingContent | None = None
@@ -183,9 +189,31 @@ class Client(Machine[ClientEvent, Command]):
         return self._recipients
 
     @property
+    def resumed(self) -> int | None:
+        """How many octets of the content the server has already, if it answered MAIL by 355.
+
+        Send only the rest; the recipients of the earlier session are those that it accepted then
+        (RFC 1845 section 3).
+        """
+        return self._resumed
+
+    @property
+    def trailing_data(self) -> bytes:
+        """After ATRN was accepted: octets of the server's, which is a client now.
+
+        Go on with a ``Server`` that is given these octets first, and says the greeting.
+        """
+        return self._input.rest() if self._state is State.REVERSED else b""
+
+    @property
     def allow_insecure_auth(self) -> bool:
         """Whether AUTH is allowed without TLS."""
         return self._allow_insecure_auth
+
+    @property
+    def bare_newlines(self) -> BareNewlines:
+        """What becomes of a bare CR or LF in content."""
+        return self._bare_newlines
 
     @property
     def lmtp(self) -> bool:
@@ -217,8 +245,10 @@ class Client(Machine[ClientEvent, Command]):
     def timeout_hint(self) -> float:
         """Seconds to wait for the server (RFC 5321 section 4.5.3.2)."""
         if self._pending:
-            return _TIMEOUTS.get(type(self._pending[0]), _TIMEOUT)
-        return _CONTENT_TIMEOUT if self._content is not None else _TIMEOUT
+            return self._timeouts.waiting_for(type(self._pending[0]))
+        if self._state is State.GREETING:
+            return self._timeouts.greeting
+        return self._timeouts.block if self._content is not None else self._timeouts.other
 
     @property
     def waiting_for(self) -> str:
@@ -257,7 +287,7 @@ class Client(Machine[ClientEvent, Command]):
         else:
             self._terms.check(item)
             data = serialize_command(item)
-            if isinstance(item, Bdat):
+            if isinstance(item, Bdat | Burl):
                 self._begin_chunk(item)
         self._output.write(data)
         if self._trace is not None:
@@ -268,10 +298,12 @@ class Client(Machine[ClientEvent, Command]):
             self._content = None
             self._due = self._recipients if self._lmtp else 1
         self._pending.append(item)
-        self._open_group = kind in MAY_BE_FOLLOWED
+        self._open_group = kind in MAY_BE_FOLLOWED and not _is_last_of_group(item)
         self._projected = PROJECTED.get(kind, self._projected)
         if isinstance(item, Bdat):
             self._after_chunk()
+        elif isinstance(item, Burl):
+            self._projected = State.READY if item.last else State.BETWEEN_CHUNKS
 
     def _send_content(self, data: bytes) -> None:
         if self._projected is State.CHUNK:
@@ -282,7 +314,7 @@ class Client(Machine[ClientEvent, Command]):
             assert self._content is not None
             self._output.write(self._content.feed(data))
 
-    def _begin_chunk(self, chunk: Bdat) -> None:
+    def _begin_chunk(self, chunk: Bdat | Burl) -> None:
         chunks = self._chunks
         if chunks is None or self._projected is not State.BETWEEN_CHUNKS:
             chunks = OutgoingChunks(self._long_lines, binary=self._terms.binary)
@@ -326,6 +358,8 @@ class Client(Machine[ClientEvent, Command]):
             line = b"AUTH " + command.mechanism.encode() + hidden
         elif isinstance(command, AuthResponse):
             line = b"<hidden>"
+        elif isinstance(command, Burl):
+            line = redacted(line.decode()).encode()
         elif isinstance(command, EndOfMessage):
             line = b"."
         self._trace("C", line)
@@ -334,6 +368,8 @@ class Client(Machine[ClientEvent, Command]):
 
     def _advance(self) -> ClientEvent | ConnectionClosed | Signal:
         while True:
+            if self._state is State.REVERSED:
+                return PAUSED
             if self._state is State.CLOSED:
                 self._input.clear()
                 return ConnectionClosed() if self._input.ended else NEED_DATA
@@ -383,7 +419,11 @@ class Client(Machine[ClientEvent, Command]):
             return self._take_unasked(code, lines)
         command = self._pending[0]
         kind = type(command)
-        if 300 <= code < 400 and kind not in _MAY_BE_INTERMEDIATE:
+        if (
+            300 <= code < 400
+            and kind not in _MAY_BE_INTERMEDIATE
+            and not (code == 355 and _is_resumable(command))
+        ):
             raise RemoteProtocolError(f"{code} does not answer {NAMES[kind]}")
         if code < 300 and kind is Data:
             raise RemoteProtocolError(f"{code} does not answer DATA")
@@ -395,7 +435,7 @@ class Client(Machine[ClientEvent, Command]):
         if self._due > 1 and kind is EndOfMessage:
             self._due -= 1
             return reply
-        if isinstance(command, Bdat):
+        if isinstance(command, Bdat | Burl):
             if self._chunk_replies_due(command):
                 return reply
             state = self._after_chunk_reply(command, code)
@@ -406,18 +446,18 @@ class Client(Machine[ClientEvent, Command]):
         self._take_effect(command, code, reply)
         if not self._pending and self._projected is not State.CHUNK:
             self._projected = self._state
-        if 300 <= code < 400 and kind is not Data:
+        if 300 <= code < 400 and kind is not Data and kind is not Mail:
             return _challenge(reply)
         return reply
 
-    def _chunk_replies_due(self, chunk: Bdat) -> bool:
+    def _chunk_replies_due(self, chunk: Bdat | Burl) -> bool:
         """Whether more replies than the one that has come answer the chunk, as in LMTP."""
         if not (self._lmtp and chunk.last and self._state in LEGAL[Bdat]):
             return False
         self._chunk_due = (self._chunk_due or self._recipients or 1) - 1
         return self._chunk_due > 0
 
-    def _after_chunk_reply(self, chunk: Bdat, code: int) -> State:
+    def _after_chunk_reply(self, chunk: Bdat | Burl, code: int) -> State:
         expected = self._state in LEGAL[Bdat]
         if expected and chunk.last and (code < 400 or self._lmtp):
             return after(self._state, EndOfMessage, code)
@@ -450,10 +490,13 @@ class Client(Machine[ClientEvent, Command]):
         kind = type(command)
         if self._state is State.READY:
             self._recipients = 0
+            self._resumed = None
         if code >= 400:
             return
         if kind is Rcpt:
             self._recipients += 1
+        elif code == 355:
+            self._resumed = _offset(reply.lines[0])
         elif kind is Data:
             if self._lmtp and not self._recipients:
                 raise RemoteProtocolError("354 although no recipient was accepted")
@@ -467,6 +510,26 @@ class Client(Machine[ClientEvent, Command]):
         elif kind is XClient:
             # What was offered was offered to another.
             self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
+
+
+def _is_resumable(command: Command) -> bool:
+    return isinstance(command, Mail) and any(
+        parameter.keyword == TransId.keyword for parameter in command.parameters
+    )
+
+
+def _is_last_of_group(command: Command) -> bool:
+    """Whether what may come next depends on the answer (RFC 1845 and RFC 4468, sections 3)."""
+    return command.last if isinstance(command, Burl) else _is_resumable(command)
+
+
+def _offset(line: str) -> int:
+    """The offset that a 355 begins with."""
+    digits = line.replace("\t", " ").partition(" ")[0]
+    offset = strict.number(digits.encode(errors="replace"), strict.NUMBER_64)
+    if offset is None:
+        raise RemoteProtocolError(f"355 without an offset: {line!r}")
+    return offset
 
 
 def _challenge(reply: Reply) -> ClientEvent:

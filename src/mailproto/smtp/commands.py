@@ -9,7 +9,7 @@ carries the reply that ``Server.accept()`` sends.
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import field
 
@@ -17,8 +17,10 @@ from mailproto._core.frozen import frozen
 from mailproto.smtp.address import POSTMASTER, ForwardPath, ReversePath
 from mailproto.smtp.parameters import MailParameter, RcptParameter
 from mailproto.smtp.replies import Reply
+from mailproto.smtp.url import redacted, submitter
 
 __all__ = [
+    "Atrn",
     "Auth",
     "AuthCancel",
     "AuthResponse",
@@ -26,12 +28,14 @@ __all__ = [
     "Bdat",
     "Body",
     "BodyType",
+    "Burl",
     "Command",
     "ContentProblem",
     "Data",
     "Ehlo",
     "EndOfChunk",
     "EndOfMessage",
+    "Etrn",
     "Expn",
     "Helo",
     "Help",
@@ -222,6 +226,51 @@ class Quit:
 
 
 @frozen
+class Etrn:
+    """``C: ETRN example.com``: start to send what waits for this node (RFC 1985 section 5).
+
+    It is sent over another connection. The answer is 250, or 251 (nothing waits), 252 (something
+    does) or 253 (so many messages do); 458 and 459 refuse.
+    """
+
+    node: str
+    """A fully qualified domain name, or the name of a queue after ``#``."""
+    option: Literal["", "@", "#"] = ""
+    """``@``: the node and all its subdomains; ``#``: a queue (section 5.3)."""
+
+
+@frozen
+class Atrn:
+    """``C: ATRN example.org,example.com``: turn the connection round (RFC 2645 section 5.2.1).
+
+    After the 250 the client is a server and says the greeting; see ``trailing_data``. 450 and 451
+    refuse, 453 says that there is no mail.
+    """
+
+    domains: tuple[str, ...] = ()
+    """Whose mail is wanted; none for all that the login may have."""
+
+
+@frozen
+class Burl:
+    """``C: BURL imap://harry@example.com/outbox;uid=25;urlauth=... LAST`` (RFC 4468).
+
+    What the URL stands for is a chunk of the content, as after BDAT. A server resolves it and
+    gives the octets to ``Server.supply``, or answers by a 4yz or 5yz.
+    """
+
+    url: str = field(repr=lambda url: repr(redacted(url)))
+    """An absolute URI. The authority of a URLAUTH is as good as a password: it is not shown."""
+    last: bool = False
+    """Whether the content ends with this chunk."""
+
+    @property
+    def submitter(self) -> str | None:
+        """The user of ``urlauth=submit+user``: only this one may submit the URL (section 3.3)."""
+        return submitter(self.url)
+
+
+@frozen
 class XClient:
     """``C: XCLIENT NAME=spike.example ADDR=192.0.2.1``: for whom the client stands (Postfix).
 
@@ -242,7 +291,7 @@ class XForward:
 
 @frozen
 class OtherCommand:
-    """A command this library has no class for: ``C: ETRN example.com``. One reply answers it.
+    """A command this library has no class for: ``C: XADR bob``. One reply answers it.
 
     A server that does not know it either says so with ``accept()``: 500.
     """
@@ -315,6 +364,9 @@ Command: TypeAlias = (
     | Expn
     | Help
     | Quit
+    | Etrn
+    | Atrn
+    | Burl
     | XClient
     | XForward
     | OtherCommand

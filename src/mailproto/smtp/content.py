@@ -14,7 +14,7 @@ from mailproto._core.dot import (
 )
 from mailproto._core.framer import Framer
 from mailproto.errors import LocalProtocolError
-from mailproto.smtp.commands import Bdat, ContentProblem
+from mailproto.smtp.commands import Bdat, Burl, ContentProblem
 
 __all__ = ["IncomingChunks", "IncomingContent", "OutgoingChunks", "OutgoingContent"]
 
@@ -27,18 +27,23 @@ _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 class IncomingContent:
     """Content that a server receives: up to the first problem it is handed on, then dropped."""
 
-    __slots__ = ("_limit", "_policy", "_unstuffer", "ended", "offset", "problem", "size")
+    __slots__ = ("_limit", "_policy", "_start", "_unstuffer", "ended", "offset", "problem", "size")
 
     def __init__(
-        self, policy: BareNewlines, limit: int, reader: Unstuffer | _ChunkReader | None = None
+        self,
+        policy: BareNewlines,
+        limit: int,
+        start: int = 0,
+        reader: Unstuffer | _ChunkReader | None = None,
     ) -> None:
         self._policy = policy
         self._limit = limit
         self._unstuffer = Unstuffer(policy) if reader is None else reader
         self.ended: bool = False
         """Whether the terminator was read, or all of the chunk."""
-        self.size: int = 0
-        """Octets that were handed on."""
+        self.size: int = start
+        """Octets that were handed on, with those of an earlier session."""
+        self._start = start
         self.problem: ContentProblem | None = None
         """Why the content cannot be accepted."""
         self.offset: int = 0
@@ -47,21 +52,27 @@ class IncomingContent:
     @property
     def bare_newline(self) -> int | None:
         """Offset of the first bare CR or LF."""
-        return self._unstuffer.bare
+        bare = self._unstuffer.bare
+        return None if bare is None else bare + self._start
 
     def read(self, source: Framer) -> bytes:
-        """The next piece; ``b""`` when the content has ended or more input is needed."""
-        unstuffer = self._unstuffer
-        while True:
-            data, self.ended = unstuffer.read(source)
+        """The next piece; ``b""`` when the content has ended or more input is needed.
+
+        Pieces of less than a line wait for each other, so that octets that come one by one cost
+        little more than their number.
+        """
+        reader = self._unstuffer
+        while source.gather(reader.least):
+            data, self.ended = reader.read(source)
             if self.problem is None:
-                if unstuffer.bare is not None or len(data) > self._limit - self.size:
+                if reader.bare is not None or len(data) > self._limit - self.size:
                     data = self._judged(data)
-                self.size += len(data)
                 if data:
+                    self.size += len(data)
                     return data
-            if self.ended or not len(source):
-                return b""
+            if self.ended:
+                break
+        return b""
 
     def _judged(self, data: bytes) -> bytes:
         """What may be handed on of ``data``, with which something is wrong."""
@@ -69,7 +80,7 @@ class IncomingContent:
         if len(data) > room:
             self.problem, self.offset = ContentProblem.TOO_LARGE, self._limit
             return data[:room]
-        bare = self._unstuffer.bare
+        bare = self.bare_newline
         if bare is not None and self._policy is BareNewlines.REJECT:
             self.problem, self.offset = ContentProblem.BARE_NEWLINE, bare
         return data
@@ -80,7 +91,7 @@ class IncomingChunks(IncomingContent):
 
     __slots__ = ("_reader", "chunk_size", "last")
 
-    def __init__(self, policy: BareNewlines, limit: int, *, binary: bool) -> None:
+    def __init__(self, policy: BareNewlines, limit: int, start: int = 0, *, binary: bool) -> None:
         if binary:
             policy = BareNewlines.PASS
         self.chunk_size: int = 0
@@ -88,7 +99,7 @@ class IncomingChunks(IncomingContent):
         self._reader = _ChunkReader(policy, binary)
         self.last: bool = False
         """Whether the chunk that was begun is the last one."""
-        super().__init__(policy, limit, self._reader)
+        super().__init__(policy, limit, start, self._reader)
 
     def begin(self, chunk: Bdat) -> None:
         """The next ``chunk.size`` octets of the input belong to the content."""
@@ -112,6 +123,11 @@ class _ChunkReader:
         self._waiting_cr = False
         self.bare: int | None = None
         """Offset of the first bare CR or LF, if there was one and newlines count."""
+
+    @property
+    def least(self) -> int:
+        """Octets that are worth a call of ``read``."""
+        return min(self._remaining, Unstuffer.least)
 
     def begin(self, chunk: Bdat) -> None:
         self._remaining = chunk.size
@@ -248,9 +264,10 @@ class _NoStuffer:
 class OutgoingChunks:
     """Content that a client sends by BDAT: never repaired, because its size was said before."""
 
-    __slots__ = ("_content", "last", "remaining")
+    __slots__ = ("_content", "_long_lines", "last", "remaining")
 
     def __init__(self, long_lines: bool, *, binary: bool) -> None:
+        self._long_lines = long_lines
         # Nothing is looked for in binary content.
         self._content = (
             None if binary else OutgoingContent(BareNewlines.REJECT, long_lines, _NoStuffer())
@@ -260,11 +277,22 @@ class OutgoingChunks:
         self.last: bool = False
         """Whether the chunk that was begun is the last one."""
 
-    def begin(self, chunk: Bdat) -> None:
+    def begin(self, chunk: Bdat | Burl) -> None:
         """Begin a chunk. Raises LocalProtocolError and then has changed nothing."""
+        if isinstance(chunk, Burl):
+            self._begin_elsewhere(chunk)
+            return
         if chunk.last and not chunk.size and self._content is not None:
             self._content.finish()
         self.remaining = chunk.size
+        self.last = chunk.last
+
+    def _begin_elsewhere(self, chunk: Burl) -> None:
+        """A chunk that the server fetches: what is before it and behind it stand for themselves."""
+        if self._content is not None:
+            self._content.finish()
+            self._content = OutgoingContent(BareNewlines.REJECT, self._long_lines, _NoStuffer())
+        self.remaining = 0
         self.last = chunk.last
 
     def feed(self, data: bytes) -> bytes:

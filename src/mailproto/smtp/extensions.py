@@ -5,6 +5,7 @@ A server refuses a parameter whose extension it did not offer; a client does not
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -12,9 +13,10 @@ from typing import Final
 
 from mailproto._core import strict
 from mailproto._core.frozen import frozen
+from mailproto.smtp.parameter_values import parse_date_time
 from mailproto.smtp.replies import Reply
 
-__all__ = ["Capabilities", "Extension"]
+__all__ = ["Capabilities", "Extension", "FutureRelease"]
 
 MAIL_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -47,6 +49,9 @@ RCPT_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The same for RCPT."""
 
+_ALSO: Final[Mapping[str, str]] = MappingProxyType({"ENVID": "MTRK", "ORCPT": "MTRK"})
+"""Parameters of DSN that another extension brings too (RFC 3885 section 2)."""
+
 XCLIENT_ATTRIBUTES: Final = (
     "NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT",
 )  # fmt: skip
@@ -71,6 +76,16 @@ class Extension:
     values: tuple[str, ...] = ()
     mail_parameters: tuple[str, ...] = ()
     rcpt_parameters: tuple[str, ...] = ()
+
+
+@frozen
+class FutureRelease:
+    """``250 FUTURERELEASE 604800 2026-12-31T00:00:00Z``: how long mail is held (RFC 4865)."""
+
+    interval: int
+    """The greatest HOLDFOR, in seconds."""
+    until: datetime.datetime
+    """The latest HOLDUNTIL, aware of its zone."""
 
 
 @frozen
@@ -114,6 +129,40 @@ class Capabilities:
         return None
 
     @property
+    def deliver_by(self) -> int:
+        """The least BY of mode R in seconds; 0 where DELIVERBY names none (RFC 2852 section 2)."""
+        return self._number("DELIVERBY", 999_999_999) or 0
+
+    @property
+    def future_release(self) -> FutureRelease | None:
+        """The bounds of FUTURERELEASE; ``None`` where there are none that can be read."""
+        interval = self._number("FUTURERELEASE", 999_999_999)
+        values = self.keywords.get("FUTURERELEASE", ())
+        until = parse_date_time(values[1]) if len(values) > 1 else None
+        return None if interval is None or until is None else FutureRelease(interval, until)
+
+    @property
+    def priority_policy(self) -> str | None:
+        """The name of the policy behind MT-PRIORITY, where it is told (RFC 6710 section 3)."""
+        values = self.keywords.get("MT-PRIORITY", ())
+        return values[0] if values else None
+
+    @property
+    def no_soliciting(self) -> tuple[str, ...]:
+        """The classes of solicitation that are not wanted (RFC 3865 section 2.1)."""
+        names = ",".join(self.keywords.get("NO-SOLICITING", ())).split(",")
+        return tuple([name for name in names if name])
+
+    @property
+    def burl(self) -> tuple[str, ...]:
+        """Which URLs BURL takes: ``imap``, ``imap://host`` (RFC 4468 section 3.3)."""
+        return self.keywords.get("BURL", ())
+
+    def _number(self, keyword: str, most: int) -> int | None:
+        values = self.keywords.get(keyword, ())
+        return strict.number(values[0].encode(errors="replace"), most) if values else None
+
+    @property
     def mechanisms(self) -> tuple[str, ...]:
         """SASL mechanisms of AUTH, in upper case (RFC 4954 section 3)."""
         return tuple(name.upper() for name in self.keywords.get("AUTH", ()))
@@ -125,6 +174,12 @@ def parameters_of(
     """The parameters of ``known`` that these extensions allow, with those that are ``named``."""
     offered = frozenset(keywords)
     return frozenset(
-        [parameter for parameter, extension in known.items() if extension in offered]
+        [name for name in known if not offered.isdisjoint(extensions_of(name, known))]
         + [name.upper() for name in named]
     )
+
+
+def extensions_of(parameter: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """The extensions each of which brings a parameter of ``known``."""
+    also = _ALSO.get(parameter)
+    return (known[parameter],) if also is None else (known[parameter], also)

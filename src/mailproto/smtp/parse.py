@@ -26,12 +26,15 @@ from mailproto.smtp.address import (
     scan_path,
 )
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     Bdat,
     BodyType,
+    Burl,
     Command,
     Data,
     Ehlo,
+    Etrn,
     Expn,
     Helo,
     Help,
@@ -66,6 +69,7 @@ from mailproto.smtp.parameters import (
     RcptParameter,
 )
 from mailproto.smtp.replies import EnhancedCode, Reply
+from mailproto.smtp.url import is_absolute_uri
 from mailproto.smtp.xtext import of_xtext
 
 __all__ = ["Malformed", "parse_command", "parse_reply", "parse_reply_line"]
@@ -99,6 +103,13 @@ _DOMAIN: Final = re.compile(r"(?:[\x21-\x7e]|[^\x00-\x7f])+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # sasl-mech (RFC 4422 section 3.1)
 _AUTH: Final = re.compile(r"([A-Za-z0-9_-]{1,20})(?: +([A-Za-z0-9+/]+=*|=))? *")
+
+# A fully qualified domain name, for ETRN (RFC 1985 section 5) and ATRN (RFC 2645 section 5.2.1)
+_QUALIFIED: Final = f"{abnf.SUB_DOMAIN.decode()}(?:\\.{abnf.SUB_DOMAIN.decode()})+"
+ETRN_ARGUMENT: Final = re.compile(f"(@?)({_QUALIFIED})|(#)([\\x21-\\x7e]+)")
+ATRN_ARGUMENT: Final = re.compile(f"{_QUALIFIED}(?:,{_QUALIFIED})*")
+# burl-cmd (RFC 4468 section 3.5)
+_BURL: Final = re.compile(r"([^ ]+)(?: +([Ll][Aa][Ss][Tt]))?")
 
 # bdat-cmd (RFC 3030 section 2)
 _BDAT: Final = re.compile(r"([0-9]{1,20})(?: +([Ll][Aa][Ss][Tt]))?")
@@ -159,7 +170,7 @@ def parse_command(
 def _mail(argument: str, accepted: frozenset[str]) -> Mail:
     path: Mailbox | SpecialPath
     match = _MAIL.fullmatch(argument)
-    if match is not None and _short(match):
+    if match is not None and (len(argument) <= LOCAL_PART_LIMIT or _short(match)):
         local_part, domain, size, body, rest = match.groups()
         sender: ReversePath = NULL_PATH if local_part is None else Mailbox(local_part, domain)
         if not rest and accepted >= _SIZE_AND_BODY:
@@ -178,7 +189,7 @@ def _mail(argument: str, accepted: frozenset[str]) -> Mail:
 def _rcpt(argument: str, accepted: frozenset[str]) -> Rcpt:
     path: Mailbox | SpecialPath
     match = _RCPT.fullmatch(argument)
-    if match is not None and _short(match):
+    if match is not None and (len(argument) <= LOCAL_PART_LIMIT or _short(match)):
         local_part, domain, rest = match.groups()
         path = Mailbox(local_part, domain)
     else:
@@ -364,6 +375,28 @@ def _bdat(_: str, argument: str) -> Command:
     return Bdat(size, match[2] is not None)
 
 
+def _etrn(_: str, argument: str) -> Command:
+    match = ETRN_ARGUMENT.fullmatch(argument)
+    if match is None:
+        raise Malformed("Expected the full domain name of a node", 501, BAD_ARGUMENTS)
+    if match[3] is not None:
+        return Etrn(match[4], "#")
+    return Etrn(match[2], "@" if match[1] else "")
+
+
+def _atrn(_: str, argument: str) -> Command:
+    if argument and ATRN_ARGUMENT.fullmatch(argument) is None:
+        raise Malformed("Expected full domain names with commas between them", 501, BAD_ARGUMENTS)
+    return Atrn(tuple(argument.split(",")) if argument else ())
+
+
+def _burl(_: str, argument: str) -> Command:
+    match = _BURL.fullmatch(argument)
+    if match is None or not is_absolute_uri(match[1]):
+        raise Malformed("Expected an absolute URI and perhaps LAST", 501, BAD_ARGUMENTS)
+    return Burl(match[1], match[2] is not None)
+
+
 def _attributes(verb: str, argument: str) -> Command:
     known = XCLIENT_ATTRIBUTES if verb == "XCLIENT" else XFORWARD_ATTRIBUTES
     found: dict[str, str] = {}
@@ -403,6 +436,9 @@ _PARSERS: Final[Mapping[str, Callable[[str, str], Command] | None]] = {
     "EXPN": _query,
     "AUTH": _auth,
     "BDAT": _bdat,
+    "BURL": _burl,
+    "ETRN": _etrn,
+    "ATRN": _atrn,
     "XCLIENT": _attributes,
     "XFORWARD": _attributes,
     "MAIL": None,

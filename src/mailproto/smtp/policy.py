@@ -14,16 +14,20 @@ from attrs import define, field
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPServerLimits
 from mailproto.smtp.address import domain_of
+from mailproto.smtp.bounds import beyond
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     AuthResponse,
     Bdat,
     BodyType,
+    Burl,
     Command,
     Data,
     Ehlo,
     EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
     Helo,
     Help,
@@ -33,6 +37,7 @@ from mailproto.smtp.commands import (
     OtherCommand,
     Rcpt,
     Rset,
+    ServerEvent,
     StartTLS,
     Vrfy,
     XClient,
@@ -42,17 +47,22 @@ from mailproto.smtp.content import IncomingChunks
 from mailproto.smtp.extensions import (
     MAIL_PARAMETERS,
     RCPT_PARAMETERS,
+    Capabilities,
     parameters_of,
 )
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.states import LEGAL, NAMES, State, after
+from mailproto.smtp.url import may_be_resolved
 
 __all__ = ["HELLOS", "Policy", "Session", "refusal"]
 
 HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 
-_IDLE: Final = frozenset({Ehlo, Helo, Lhlo, Noop, Rset, Vrfy, Expn, Help, OtherCommand})
+# Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
+_BINARY_MIME: Final = BodyType.BINARY_MIME
+
+_IDLE: Final = frozenset({Ehlo, Helo, Lhlo, Noop, Rset, Vrfy, Expn, Help, Etrn, Atrn, OtherCommand})
 _NO_PARAMETERS: Final = frozenset[str]()
 _OUT_OF_SEQUENCE: Final = EnhancedCode(5, 5, 1)
 _BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
@@ -74,25 +84,22 @@ class Policy:
     bare_newlines: BareNewlines
     limits: SMTPServerLimits
 
-    def keywords(self, tls: bool) -> Mapping[str, tuple[str, ...]]:
-        """What the reply to EHLO offers."""
-        return self.offer.keywords(tls=tls, limits=self.limits)
+    def capabilities(self, *, tls: bool, authenticated: bool) -> Capabilities:
+        """What the reply to EHLO or LHLO offers."""
+        return self.offer.capabilities(
+            self.hostname, self.limits, lmtp=self.lmtp, tls=tls, authenticated=authenticated
+        )
 
     def greeting(self) -> Reply:
         """The first line."""
         return Reply(220, f"{self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}")
 
-    def hello(self, command: object, tls: bool) -> Reply:
-        """The positive answer to EHLO, HELO and LHLO."""
-        if isinstance(command, Helo):
-            return Reply(250, self.hostname)
-        offered = [" ".join((name, *values)) for name, values in self.keywords(tls).items()]
-        return Reply(250, (self.hostname, *offered))
-
-    def too_large(self) -> Reply:
-        """The answer to a message over the limit (RFC 1870 section 6)."""
-        text = f"Message larger than {self.limits.content} octets"
-        return Reply(552, text, EnhancedCode(5, 3, 4))
+    def hello(self, offered: Capabilities | None) -> Reply:
+        """The positive answer to EHLO and LHLO, and to HELO, which offers nothing."""
+        lines = [self.hostname]
+        if offered is not None:
+            lines += [" ".join((name, *values)) for name, values in offered.keywords.items()]
+        return Reply(250, tuple(lines))
 
 
 @define
@@ -110,25 +117,33 @@ class Session:
     idle_commands: int = 0
     """Commands since the last accepted message that have brought none nearer."""
     failed_authentications: int = 0
+    offered: Capabilities | None = None
+    """What the reply to EHLO or LHLO has offered."""
     transaction: Mail | None = field(default=None)
+    """The MAIL that was accepted."""
     transactions: int = 0
     """MAIL commands that were accepted."""
     recipients: int = 0
     domains: set[str] = field(factory=set[str])
     """Domains of the recipients that were accepted, where their number is limited."""
+    resumed: int = 0
+    """Octets of the content that came in an earlier session (RFC 1845)."""
     chunks: IncomingChunks | None = None
-    """The content so far, once a BDAT has begun it."""
+    """The content so far, once a BDAT or BURL has begun it."""
 
-    def answered(self, command: Command | EndOfChunk, code: int, policy: Policy) -> None:
-        """Take note of a command and its answer."""
+    def refused(self, kind: type[ServerEvent], code: int) -> None:
+        """Take note of a command and its 4yz or 5yz."""
+        self.state = after(self.state, kind, code)
+        if kind is Auth or kind is AuthResponse:
+            self.failed_authentications += 1
+        elif kind is EndOfMessage or kind is EndOfChunk or kind is Burl:
+            self.end_transaction()
+
+    def accepted(self, command: ServerEvent, code: int, policy: Policy) -> None:
+        """Take note of a command and its 2yz or 3yz."""
         kind = type(command)
         self.state = after(self.state, kind, code)
-        if code >= 400:
-            if kind is Auth or kind is AuthResponse:
-                self.failed_authentications += 1
-            elif kind is EndOfMessage or kind is EndOfChunk:
-                self.end_transaction()
-        elif isinstance(command, Rcpt):
+        if isinstance(command, Rcpt):
             self.recipients += 1
             if policy.limits.recipient_domains is not None:
                 self.domains.add(domain_of(command.forward_path))
@@ -147,7 +162,7 @@ class Session:
     def end_transaction(self) -> None:
         """Forget sender, recipients and chunks."""
         self.transaction = None
-        self.recipients = 0
+        self.recipients = self.resumed = 0
         self.chunks = None
         if self.domains:
             self.domains.clear()
@@ -155,7 +170,12 @@ class Session:
     def _hello(self, extended: bool, policy: Policy) -> None:
         self.end_transaction()
         self.extended = extended
-        names = policy.keywords(self.tls) if extended else ()
+        self.offered = offered = (
+            policy.capabilities(tls=self.tls, authenticated=self.authenticated)
+            if extended
+            else None
+        )
+        names = () if offered is None else offered.keywords
         extensions = policy.offer.extensions if extended else ()
         self.mail_parameters = parameters_of(
             names, MAIL_PARAMETERS, [name for e in extensions for name in e.mail_parameters]
@@ -225,9 +245,11 @@ def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
     most = policy.limits.transactions
     if most is not None and session.transactions >= most:
         return Reply(452, "Too many messages in this session", _TOO_MANY)
-    if command.size is not None and command.size > policy.limits.content:
-        return policy.too_large()
-    if command.body is BodyType.BINARY_MIME and not policy.offer.binarymime:
+    if session.offered is not None and (command.size is not None or command.parameters):
+        reply = beyond(command, session.offered)
+        if reply is not None:
+            return reply
+    if command.body is _BINARY_MIME and not policy.offer.binarymime:
         return Reply(555, "BODY=BINARYMIME is not supported", _BAD_ARGUMENTS)
     return _needs_authentication(policy, session, command) if policy.require_auth else None
 
@@ -248,7 +270,7 @@ def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
 
 def _data(_: Policy, session: Session, __: Data) -> Reply | None:
     mail = session.transaction
-    if mail is not None and mail.body is BodyType.BINARY_MIME:
+    if mail is not None and mail.body is _BINARY_MIME:
         return Reply(503, "BODY=BINARYMIME needs BDAT", _OUT_OF_SEQUENCE)
     return None
 
@@ -269,6 +291,34 @@ def _bdat(policy: Policy, session: Session, _: Bdat) -> Reply | None:
     return None
 
 
+def _etrn(policy: Policy, session: Session, command: Etrn) -> Reply | None:
+    if not policy.offer.etrn or policy.lmtp:
+        return Reply(502, "ETRN is not offered", _OUT_OF_SEQUENCE)
+    if not session.extended:
+        return Reply(503, "ETRN needs EHLO", _OUT_OF_SEQUENCE)
+    return _needs_authentication(policy, session, command)
+
+
+def _atrn(policy: Policy, session: Session, _: Atrn) -> Reply | None:
+    if not policy.offer.atrn or policy.lmtp:
+        return Reply(502, "ATRN is not offered", _OUT_OF_SEQUENCE)
+    if not session.authenticated:
+        return Reply(530, "Authentication required", _SECURITY)
+    return None
+
+
+def _burl(policy: Policy, session: Session, command: Burl) -> Reply | None:
+    offered = policy.offer.burl
+    if offered is None or policy.lmtp:
+        return Reply(502, "BURL is not offered", _OUT_OF_SEQUENCE)
+    if not session.authenticated:
+        return Reply(530, "Authentication required", _SECURITY)
+    if not may_be_resolved(command.url, offered):
+        text = "URL resolution requires trust relationship"
+        return Reply(554, text, EnhancedCode(5, 7, 8))
+    return None
+
+
 _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     Ehlo: _hello,
     Helo: _hello,
@@ -279,6 +329,9 @@ _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     Rcpt: _rcpt,
     Data: _data,
     Bdat: _bdat,
+    Burl: _burl,
+    Etrn: _etrn,
+    Atrn: _atrn,
     XClient: _forwarding,
     XForward: _forwarding,
     Vrfy: _needs_authentication,

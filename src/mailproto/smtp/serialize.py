@@ -21,13 +21,16 @@ from mailproto.smtp.address import (
     check_path,
 )
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     AuthCancel,
     AuthResponse,
     Bdat,
+    Burl,
     Command,
     Data,
     Ehlo,
+    Etrn,
     Expn,
     Helo,
     Help,
@@ -51,9 +54,16 @@ from mailproto.smtp.extensions import (
 )
 from mailproto.smtp.parameter_values import parse_mail_parameter, parse_rcpt_parameter
 from mailproto.smtp.parameters import MailParameter, Parameter, RcptParameter
-from mailproto.smtp.parse import VERBS, begins_with_enhanced_code, conflict
+from mailproto.smtp.parse import (
+    ATRN_ARGUMENT,
+    ETRN_ARGUMENT,
+    VERBS,
+    begins_with_enhanced_code,
+    conflict,
+)
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
 from mailproto.smtp.states import NAMES
+from mailproto.smtp.url import is_absolute_uri, redacted
 from mailproto.smtp.xtext import to_xtext
 
 __all__ = ["serialize_challenge", "serialize_command", "serialize_reply"]
@@ -233,6 +243,29 @@ def _bdat(command: Bdat) -> str:
     return f"BDAT {command.size} LAST" if command.last else f"BDAT {command.size}"
 
 
+def _etrn(command: Etrn) -> str:
+    argument = command.option + command.node
+    match = ETRN_ARGUMENT.fullmatch(argument)
+    if match is None or (match[1] or match[3] or "") != command.option:
+        raise LocalProtocolError(f"{argument!r} is not the argument of ETRN")
+    return f"ETRN {argument}"
+
+
+def _atrn(command: Atrn) -> str:
+    argument = ",".join(command.domains)
+    if not argument and not command.domains:
+        return "ATRN"
+    if ATRN_ARGUMENT.fullmatch(argument) is None or argument.count(",") >= len(command.domains):
+        raise LocalProtocolError(f"{argument!r} is not the argument of ATRN")
+    return f"ATRN {argument}"
+
+
+def _burl(command: Burl) -> str:
+    if not is_absolute_uri(command.url):
+        raise LocalProtocolError(f"{redacted(command.url)!r} is not an absolute URI")
+    return f"BURL {command.url} LAST" if command.last else f"BURL {command.url}"
+
+
 def _noop(command: Noop) -> str:
     return _with_text("NOOP", command.text)
 
@@ -294,6 +327,9 @@ _SERIALIZERS: Final[Mapping[type, Callable[..., str]]] = {
     Mail: _mail,
     Rcpt: _rcpt,
     Bdat: _bdat,
+    Burl: _burl,
+    Etrn: _etrn,
+    Atrn: _atrn,
     Noop: _noop,
     Vrfy: _query,
     Expn: _query,

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from mailproto._core.dot import BareNewlines
 from mailproto._core.foreign import opens_another_protocol
+from mailproto._core.framer import Framer
 from mailproto._core.limits import SMTPServerLimits
 from mailproto._core.machine import (
     NEED_DATA,
@@ -26,7 +27,9 @@ from mailproto._core.machine import (
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.address import NULL_PATH, check_domain
+from mailproto.smtp.bounds import too_large
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     AuthCancel,
     AuthResponse,
@@ -34,11 +37,14 @@ from mailproto.smtp.commands import (
     Bdat,
     Body,
     BodyType,
+    Burl,
     ContentProblem,
     Data,
     EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
+    Helo,
     Help,
     Invalid,
     Mail,
@@ -56,11 +62,13 @@ from mailproto.smtp.commands import (
 from mailproto.smtp.content import IncomingChunks, IncomingContent
 from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.offer import Offer
+from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import Malformed, parse_command
 from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
 from mailproto.smtp.serialize import serialize_challenge, serialize_reply
 from mailproto.smtp.states import NAMES, SUCCESS, State
+from mailproto.smtp.url import redacted
 
 __all__ = ["Server"]
 
@@ -77,6 +85,8 @@ _OK: Final[Mapping[type, Reply]] = {
     XForward: Reply(250, "OK", EnhancedCode(2, 0, 0)),
     Help: Reply(214, "See RFC 5321", EnhancedCode(2, 0, 0)),
     Quit: Reply(221, "Goodbye", EnhancedCode(2, 0, 0)),
+    Etrn: Reply(250, "OK, queuing started", EnhancedCode(2, 0, 0)),
+    Atrn: Reply(250, "OK, now reversing the connection", EnhancedCode(2, 0, 0)),
     StartTLS: Reply(220, "Go ahead", EnhancedCode(2, 0, 0)),
     AuthCancel: Reply(501, "Authentication cancelled", EnhancedCode(5, 7, 0)),
     OtherCommand: Reply(500, "Command not recognized", EnhancedCode(5, 5, 2)),
@@ -86,6 +96,13 @@ _CANONICAL: Final = tuple(
     {k: (reply.code, serialize_reply(reply, enhanced=enhanced)) for k, reply in _OK.items()}
     for enhanced in (False, True)
 )
+
+# Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
+_GREETING: Final = State.GREETING
+_REVERSED: Final = State.REVERSED
+_START: Final = State.START
+_CLOSED: Final = State.CLOSED
+_AUTHENTICATING: Final = State.AUTHENTICATING
 
 _SYNTAX_ERROR: Final = EnhancedCode(5, 5, 2)
 _NO_SERVICE: Final = EnhancedCode(4, 7, 0)
@@ -119,6 +136,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         "_policy",
         "_session",
         "_skip",
+        "_supplied",
     )
 
     def __init__(
@@ -153,6 +171,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     def _begin(self) -> None:
         self._session = Session(self._tls)
         self._content: IncomingContent | None = None
+        # What a URL stands for, from which the content is read instead of from the client.
+        self._supplied: Framer | None = None
         self._in_hand: ServerEvent | None = None
         # Replies that the end of the content still waits for.
         self._due = 0
@@ -202,7 +222,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     @property
     def capabilities(self) -> Capabilities:
         """What is offered to this client now."""
-        return Capabilities(self._policy.hostname, self._policy.keywords(self._tls))
+        session = self._session
+        return self._policy.capabilities(tls=self._tls, authenticated=session.authenticated)
 
     @property
     def offer(self) -> Offer:
@@ -216,6 +237,14 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     def offer(self, offer: Offer) -> None:
         self._policy.offer = offer
         self._canonical = _CANONICAL[offer.enhanced_codes]
+
+    @property
+    def trailing_data(self) -> bytes:
+        """After ATRN was accepted: octets of the client's, which is a server now.
+
+        Send what is left, and go on with a ``Client`` that is given these octets first.
+        """
+        return self._input.rest() if self._session.state is State.REVERSED else b""
 
     @property
     def timeout_hint(self) -> float:
@@ -240,22 +269,23 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             return self._read_content(self._content)
         if self._skip is not None:
             return self._skip_chunk(*self._skip)
-        session = self._session
-        state = session.state
-        if state is State.GREETING:
+        state = self._session.state
+        if state is _GREETING:
             if self._policy.refuse_early_talkers and len(self._input):
                 raise RemoteProtocolError("octets before the greeting", _EARLY)
             return PAUSED
-        if state is State.START:
+        if state is _START:
             self._check_first_octet()
-        if state is State.CLOSED:
+        elif state is _REVERSED:
+            return PAUSED
+        elif state is _CLOSED:
             self._input.clear()
             return ConnectionClosed() if self._input.ended else NEED_DATA
         limits = self._limits
         line = self._input.line(limits.authentication_line)
         if line is None:
             return self._at_end_of_input() if self._input.ended else NEED_DATA
-        if state is State.AUTHENTICATING:
+        if state is _AUTHENTICATING:
             event = self._read_response(line)
         elif len(line) + 2 > limits.command_line and line[:5].upper() != b"AUTH ":
             raise RemoteProtocolError(
@@ -273,19 +303,39 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._in_hand = event
         return event
 
+    def supply(self, content: bytes) -> None:
+        """Answer BURL with what its URL stands for: it is a chunk, as if it had come after BDAT.
+
+        It comes back as ``Body``, judged like any content, and then as the end of a chunk or of
+        the message, which waits for its answer. Raises LocalProtocolError without a BURL.
+        """
+        command = self._in_hand
+        if not isinstance(command, Burl) or self._failure is not None:
+            raise LocalProtocolError("no BURL waits for its content")
+        self._in_hand = None
+        self._supplied = source = Framer()
+        if content:
+            source.feed(content)
+        self._open_chunk(Bdat(len(content), command.last))
+
     def _begin_chunk(self, chunk: Bdat) -> ServerEvent | Signal:
+        self._open_chunk(chunk)
+        assert self._content is not None
+        return self._read_content(self._content)
+
+    def _open_chunk(self, chunk: Bdat) -> None:
         policy, session = self._policy, self._session
         mail = session.transaction
         if session.chunks is None:
             session.chunks = IncomingChunks(
                 policy.bare_newlines,
                 policy.limits.content,
+                session.resumed,
                 binary=mail is not None and mail.body is BodyType.BINARY_MIME,
             )
         session.chunks.begin(chunk)
         session.state = State.CHUNK
         self._content = session.chunks
-        return self._read_content(session.chunks)
 
     def _skip_chunk(self, size: int, event: Invalid) -> ServerEvent | Signal:
         """Drop all octets of a refused chunk: only then is it answered (RFC 3030 section 2)."""
@@ -360,14 +410,14 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self, content: IncomingContent
     ) -> Body | EndOfChunk | EndOfMessage | BadContent | Signal:
         if not content.ended:
-            data = content.read(self._input)
+            data = content.read(self._input if self._supplied is None else self._supplied)
             if data:
                 return Body(data)
             if not content.ended:
                 if self._input.ended:
                     raise RemoteProtocolError("the connection was closed inside the content")
                 return NEED_DATA
-        self._content = None
+        self._content = self._supplied = None
         chunks = self._session.chunks
         last = chunks is None or chunks.last
         self._due = self._session.recipients if self._policy.lmtp and last else 1
@@ -384,9 +434,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if problem is None:
             if isinstance(content, IncomingChunks) and not content.last:
                 return EndOfChunk(content.chunk_size)
-            return EndOfMessage(content.bare_newline)
+            bare = content.bare_newline
+            return _END if bare is None else EndOfMessage(bare)
         if problem is ContentProblem.TOO_LARGE:
-            return BadContent(problem, offset, self._policy.too_large())
+            return BadContent(problem, offset, too_large(self._limits.content))
         text = f"Bare CR or LF in the message at octet {offset}"
         return BadContent(problem, offset, Reply(550, text, EnhancedCode(5, 6, 0)))
 
@@ -397,27 +448,30 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
         Positive for what needs no decision, ``reply`` of ``Invalid`` and ``BadContent``, 500 for
         ``OtherCommand``; in LMTP it answers for all recipients that are left. Raises
-        LocalProtocolError when nothing waits, and for AUTH, where there is none.
+        LocalProtocolError when nothing waits, and for AUTH and BURL, where there is none.
         """
         event = self._in_hand
         kind = type(event)
         canonical = self._canonical.get(kind)
         if canonical is not None and self._failure is None:
             code, data = canonical
-            for _ in range(self._due or 1):
+            while True:
                 self._output.write(data)
                 if self._trace is not None:
                     self._trace("S", data[:-2])
                 self._answered(code)
+                if not self._due:
+                    return
         elif event is None or self._failure is not None:
             self.send(self._policy.greeting())
-        elif isinstance(event, Invalid | BadContent):
+        elif isinstance(event, _ANSWERED):
             for _ in range(self._due or 1):
                 self.send(event.reply)
         elif kind is XClient:
             self.send(self._policy.greeting())
         elif kind in HELLOS:
-            self._write(serialize_reply(self._policy.hello(event, self._tls), enhanced=False))
+            offered = None if kind is Helo else self.capabilities
+            self._write(serialize_reply(self._policy.hello(offered), enhanced=False))
             self._answered(250)
         else:
             raise LocalProtocolError(f"{NAMES[kind]} needs a decision")
@@ -442,11 +496,31 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._write(serialize_reply(item, enhanced=enhanced))
         self._answered(item.code)
 
+    def resume(self, offset: int, recipients: int) -> None:
+        """Answer a MAIL with TRANSID by 355: go on with a transaction that was interrupted.
+
+        ``offset`` octets of the content are here (after DATA: whole lines), and so many
+        ``recipients`` were accepted; what comes now is the rest (RFC 1845 section 3). Raises
+        LocalProtocolError where the client has not asked for it.
+        """
+        mail = self._in_hand
+        if not isinstance(mail, Mail) or self._failure is not None:
+            raise LocalProtocolError("no MAIL waits for an answer")
+        if not any(isinstance(parameter, TransId) for parameter in mail.parameters):
+            raise LocalProtocolError("the MAIL has no TRANSID")
+        if not 0 <= offset <= self._limits.content or recipients < 1:
+            raise LocalProtocolError(f"{offset} octets for {recipients} recipients")
+        reply = Reply(355, f"{offset} is the transaction offset")
+        self._write(serialize_reply(reply, enhanced=False))
+        self._answered(355)
+        self._session.recipients = recipients
+        self._session.resumed = offset
+
     def _check_fit(self, code: int) -> None:
         """Raise LocalProtocolError unless a reply of this code can be sent now."""
         state, kind = self._session.state, type(self._in_hand)
-        if state is State.CLOSED:
-            raise LocalProtocolError("the session is over")
+        if state is State.CLOSED or state is State.REVERSED:
+            raise LocalProtocolError(f"nothing can be sent {state.value}")
         if self.failed:
             if code < 400:
                 raise LocalProtocolError(f"{code} cannot be sent after a failure")
@@ -473,6 +547,29 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _answered(self, code: int) -> None:
         """Take note of a reply that was queued."""
+        event = self._in_hand
+        if event is None or code >= 400:
+            self._refused(code)
+            return
+        if self._due > 1:
+            self._due -= 1
+            return
+        self._due = 0
+        self._in_hand = None
+        session, policy = self._session, self._policy
+        session.accepted(event, code, policy)
+        kind = type(event)
+        if kind is Data:
+            self._content = IncomingContent(
+                policy.bare_newlines, self._limits.content, session.resumed
+            )
+        elif kind is StartTLS:
+            self._await_tls()
+        elif isinstance(event, XClient):
+            self._stand_for(event)
+
+    def _refused(self, code: int) -> None:
+        """Take note of a refusal, or of the greeting."""
         session, event = self._session, self._in_hand
         if code == 421 or self._failure is not None:
             session.state = State.CLOSED
@@ -487,17 +584,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 if self._due:
                     return
                 between = session.chunks is not None and not session.chunks.last
-                end = EndOfChunk(0) if between else EndOfMessage()
-                session.answered(end, code, self._policy)
-            elif not isinstance(event, Invalid | BadContent):
-                session.answered(event, code, self._policy)
-                if code == 354:
-                    policy = self._policy
-                    self._content = IncomingContent(policy.bare_newlines, policy.limits.content)
-                elif code == 220 and isinstance(event, StartTLS):
-                    self._await_tls()
-                elif code == 220 and isinstance(event, XClient):
-                    self._stand_for(event)
+                session.refused(EndOfChunk if between else EndOfMessage, code)
+            elif not isinstance(event, _ANSWERED):
+                session.refused(type(event), code)
         self._due = 0
         self._in_hand = None
 
@@ -525,6 +614,9 @@ def _refuse_another_protocol(line: bytes) -> None:
         raise RemoteProtocolError(f"this is not SMTP: {line[:64]!r}")
 
 
+# What has its answer before anyone is asked, and changes nothing.
+_END: Final = EndOfMessage()
+_ANSWERED: Final = (Invalid, BadContent)
 _TOO_MANY_ERRORS: Final = Reply(421, "Too many errors", _NO_SERVICE)
 _TLS_HANDSHAKE: Final = b"\x16"
 _EARLY: Final = Reply(554, "The client spoke before the greeting", EnhancedCode(5, 5, 1))
@@ -536,12 +628,15 @@ _WAITING_FOR: Final[Mapping[State, str]] = {
     State.CONTENT: "the content",
     State.CHUNK: "the rest of a chunk",
     State.AUTHENTICATING: "a response of AUTH",
+    State.REVERSED: "the client that goes on",
     State.CLOSED: "the end of the connection",
 }
 
 
 def _without_secret(line: bytes) -> bytes:
     """A command line as it may be kept."""
+    if line[:4].upper() == b"BURL":
+        return redacted(line.decode("latin-1")).encode("latin-1")
     return b"AUTH " + _HIDDEN if line[:4].upper() == b"AUTH" else line
 
 

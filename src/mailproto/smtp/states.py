@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     AuthCancel,
     AuthResponse,
     Bdat,
     Body,
+    Burl,
     Command,
     Data,
     Ehlo,
     EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
     Helo,
     Help,
@@ -30,6 +33,7 @@ from mailproto.smtp.commands import (
     Quit,
     Rcpt,
     Rset,
+    ServerEvent,
     StartTLS,
     Vrfy,
     XClient,
@@ -53,6 +57,7 @@ class State(enum.Enum):
     BETWEEN_CHUNKS = "between the chunks of a message"
     CHUNK_REFUSED = "after a refused chunk, before RSET"
     AUTHENTICATING = "inside an AUTH exchange"
+    REVERSED = "after the connection was turned round"
     CLOSED = "at the end of the session"
 
 
@@ -86,6 +91,9 @@ LEGAL: Final[Mapping[type[Command], tuple[State, ...]]] = {
     Expn: _ANY,
     Help: _ANY,
     Quit: (*_ANY, State.REFUSED),
+    Etrn: (State.READY,),
+    Atrn: (State.READY,),
+    Burl: (State.RECIPIENTS, State.BETWEEN_CHUNKS),
     XClient: (State.READY,),
     XForward: (State.READY,),
     OtherCommand: _ANY,
@@ -111,14 +119,17 @@ SUCCESS: Final[Mapping[type, frozenset[int]]] = {
     Expn: frozenset({250, 252}),
     Help: frozenset({211, 214}),
     Quit: frozenset({221}),
+    Etrn: frozenset({250, 251, 252, 253}),
+    Atrn: frozenset({250}),
+    Burl: frozenset(),
     XClient: frozenset({220}),
     XForward: frozenset({250}),
     OtherCommand: frozenset(range(200, 300)),
 }
 """The positive replies that a server may give (RFC 5321 section 4.3.2, RFC 4954, RFC 3207)."""
 
-MAY_BE_FOLLOWED: Final = frozenset({Mail, Rcpt, Rset, Bdat, EndOfMessage})
-"""What need not be the last command of a pipelined group (RFC 2920 section 3.1, RFC 3030)."""
+MAY_BE_FOLLOWED: Final = frozenset({Mail, Rcpt, Rset, Bdat, Burl, EndOfMessage})
+"""What need not be the last command of a pipelined group (RFC 2920, RFC 3030, RFC 4468)."""
 
 PROJECTED: Final[Mapping[type, State]] = {
     Mail: State.ENVELOPE,
@@ -151,22 +162,25 @@ _ON_SUCCESS: Final[Mapping[type, State]] = {
     EndOfChunk: State.BETWEEN_CHUNKS,
     EndOfMessage: State.READY,
     Quit: State.CLOSED,
+    Atrn: State.REVERSED,
     XClient: State.START,
 }
 _ON_REFUSAL: Final[Mapping[type, State]] = {
     AuthResponse: State.READY,
     AuthCancel: State.READY,
     EndOfChunk: State.CHUNK_REFUSED,
+    Burl: State.CHUNK_REFUSED,
     EndOfMessage: State.READY,
 }
 
 
-def after(state: State, command: type[Command | EndOfChunk], code: int) -> State:
+def after(state: State, command: type[ServerEvent], code: int) -> State:
     """The state after ``command`` was answered with ``code``."""
     if code < 300 or (command is Data and code < 400):
         if command is Rset:
             return state if state is State.START else State.READY
         return _ON_SUCCESS.get(command, state)
     if code < 400:
-        return State.AUTHENTICATING
+        # 355 goes on with a transaction that was interrupted (RFC 1845 section 3).
+        return State.RECIPIENTS if command is Mail else State.AUTHENTICATING
     return State.CLOSED if code == 421 else _ON_REFUSAL.get(command, state)

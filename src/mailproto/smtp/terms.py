@@ -9,13 +9,17 @@ from attrs import define
 
 from mailproto.errors import LocalProtocolError
 from mailproto.smtp.address import domain_of
+from mailproto.smtp.bounds import beyond
 from mailproto.smtp.commands import (
+    Atrn,
     Auth,
     Bdat,
     BodyType,
+    Burl,
     Command,
     Data,
     Ehlo,
+    Etrn,
     Expn,
     Helo,
     Lhlo,
@@ -26,9 +30,22 @@ from mailproto.smtp.commands import (
     XClient,
     XForward,
 )
-from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Capabilities
-from mailproto.smtp.parameters import MailParameter, RcptParameter, RequireTLS
+from mailproto.smtp.extensions import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    Capabilities,
+    extensions_of,
+)
+from mailproto.smtp.parameters import (
+    Conneg,
+    Conperm,
+    MailParameter,
+    RcptParameter,
+    RequireTLS,
+    TransId,
+)
 from mailproto.smtp.states import NAMES
+from mailproto.smtp.url import may_be_resolved
 
 __all__ = ["Terms"]
 
@@ -45,6 +62,8 @@ class Terms:
     """Whether the transaction was begun with SMTPUTF8."""
     binary: bool = False
     """Whether it was begun with BODY=BINARYMIME."""
+    conperm: bool = False
+    """Whether it was begun with CONPERM."""
     transactions: int = 0
     """MAIL commands that were sent since the server greeted."""
     recipients: int = 0
@@ -57,6 +76,7 @@ class Terms:
         if isinstance(command, Mail):
             self.utf8 = command.smtputf8
             self.binary = command.body is BodyType.BINARY_MIME
+            self.conperm = any(p.keyword == Conperm.keyword for p in command.parameters)
             self.transactions += 1
             self.recipients = 0
             self.domains = frozenset()
@@ -83,8 +103,13 @@ class Terms:
 
     def require(self, extension: str, what: str) -> None:
         """Raise LocalProtocolError unless the server has offered the extension."""
-        if not self.offers(extension):
-            raise LocalProtocolError(f"{what} needs {extension}, which the server has not offered")
+        self.require_one((extension,), what)
+
+    def require_one(self, extensions: tuple[str, ...], what: str) -> None:
+        """The same where each of several extensions would do."""
+        if not any(self.offers(extension) for extension in extensions):
+            needed = " or ".join(extensions)
+            raise LocalProtocolError(f"{what} needs {needed}, which the server has not offered")
 
 
 def _hello(terms: Terms, command: Ehlo | Helo | Lhlo) -> None:
@@ -123,6 +148,12 @@ def _mail(terms: Terms, command: Mail) -> None:
         terms.require("AUTH", "AUTH=")
     if command.parameters:
         _parameters(terms, command.parameters, MAIL_PARAMETERS)
+        if terms.lmtp and any(p.keyword == TransId.keyword for p in command.parameters):
+            raise LocalProtocolError("CHECKPOINT is not for LMTP")
+    if terms.capabilities is not None and (command.size is not None or command.parameters):
+        refusal = beyond(command, terms.capabilities)
+        if refusal is not None:
+            raise LocalProtocolError(f"the server would refuse this MAIL: {refusal}")
 
 
 def _rcpt(terms: Terms, command: Rcpt) -> None:
@@ -135,6 +166,12 @@ def _rcpt(terms: Terms, command: Rcpt) -> None:
         terms.keep("RCPTDOMAINMAX", len(domains), "domains of recipients of a message")
     if command.parameters:
         _parameters(terms, command.parameters, RCPT_PARAMETERS)
+    if (
+        terms.conperm
+        and terms.offers("CONNEG")
+        and not any(p.keyword == Conneg.keyword for p in command.parameters)
+    ):
+        raise LocalProtocolError("after CONPERM each RCPT needs CONNEG (RFC 4141 section 5.2)")
 
 
 def _parameters(
@@ -143,13 +180,25 @@ def _parameters(
     for parameter in used:
         # What no RFC here knows is the caller's business.
         if parameter.keyword in known:
-            terms.require(known[parameter.keyword], parameter.keyword)
+            terms.require_one(extensions_of(parameter.keyword, known), parameter.keyword)
         if parameter.keyword == RequireTLS.keyword and not terms.tls:
             raise LocalProtocolError("REQUIRETLS needs TLS (RFC 8689 section 2)")
 
 
 def _bdat(terms: Terms, _: Bdat) -> None:
     terms.require("CHUNKING", "BDAT")
+
+
+def _named(terms: Terms, command: Etrn | Atrn) -> None:
+    name = NAMES[type(command)]
+    terms.require(name, name)
+
+
+def _burl(terms: Terms, command: Burl) -> None:
+    terms.require("BURL", "BURL")
+    assert terms.capabilities is not None
+    if not may_be_resolved(command.url, terms.capabilities.burl):
+        raise LocalProtocolError(f"the server resolves only {terms.capabilities.burl} for BURL")
 
 
 def _data(terms: Terms, _: Data) -> None:
@@ -181,6 +230,9 @@ _RULES: Final[Mapping[type, Callable[..., None]]] = {
     Mail: _mail,
     Rcpt: _rcpt,
     Bdat: _bdat,
+    Burl: _burl,
+    Etrn: _named,
+    Atrn: _named,
     Data: _data,
     XClient: _attributes,
     XForward: _attributes,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailproto import sasl
-from mailproto.backend.directory import Directory, Users
+from mailproto.backend.directory import ClientCertificate, Directory, Users
 
 DOMAINS = ["example.com", "Example.NET"]
 USERS = Users.from_options(["alice:secret", "Bob@Example.ORG:pass:word"], DOMAINS, cram_md5=True)
@@ -135,7 +135,9 @@ def test_P30_and_as_nobody_else(identity: str) -> None:
     "credentials",
     [
         sasl.TokenCredentials("alice", "secret"),
-        sasl.ExternalCredentials("alice", "alice"),
+        sasl.ExternalCredentials(),
+        sasl.ExternalCredentials("alice", "nobody"),
+        sasl.ExternalCredentials("bob@example.org", "alice"),
         sasl.AnonymousCredentials("alice"),
         sasl.ProvenCredentials("nobody"),
         sasl.ProvenCredentials("nobody", "alice"),
@@ -144,6 +146,31 @@ def test_P30_and_as_nobody_else(identity: str) -> None:
 )
 def test_other_credentials_open_nothing(credentials: sasl.Credentials) -> None:
     assert USERS.verify(credentials) is None
+
+
+@pytest.mark.parametrize(
+    ("certificate", "account"),
+    [
+        (ClientCertificate(b"", "alice"), "alice"),
+        (ClientCertificate(b"", "Alice@Example.COM"), "alice"),
+        (ClientCertificate(b"", "somebody", ("bob@example.org",)), "bob@example.org"),
+        (
+            ClientCertificate(b"", "alice", ("x@elsewhere.test", "bob@example.org")),
+            "bob@example.org",
+        ),
+        (ClientCertificate(b"", "alice", ("x@elsewhere.test",)), "alice"),
+        (ClientCertificate(b"", "nobody", ("alice@elsewhere.test",)), None),
+        (ClientCertificate(b"", "", ("", "alice@example.com\0@elsewhere.test")), None),
+        (ClientCertificate(b""), None),
+    ],
+)
+def test_a_certificate_opens_whom_it_names(
+    certificate: ClientCertificate, account: str | None
+) -> None:
+    assert USERS.identify(certificate) == account
+    if account is not None:
+        assert USERS.verify(sasl.ExternalCredentials("", account)) == account
+        assert USERS.verify(sasl.ExternalCredentials(account, account)) == account
 
 
 def authenticate(users: Users, mechanism: sasl.Mechanism, user: str, password: str) -> sasl.Step:

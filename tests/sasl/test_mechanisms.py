@@ -126,6 +126,20 @@ def test_a_wrong_token_fails_after_the_error_challenge(
     assert '"status"' in (client.server_error or "")
 
 
+@pytest.mark.parametrize("mechanism", [sasl.OAUTHBEARER, sasl.XOAUTH2], ids=ident)
+def test_what_the_server_says_of_a_token_is_one_line_without_the_token(
+    mechanism: sasl.Mechanism,
+) -> None:
+    token = "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+    client, _ = pair(mechanism, sasl.TokenCredentials("alice", token))
+    client.start()
+    client.respond(b"{\r\n" + token.encode() + b" is\x1b[31m stale\xff" + 5000 * b"!")
+    error = client.server_error
+    assert error is not None
+    assert error.startswith(r"{\x0d\x0a<hidden> is\x1b[31m stale\xff!!")
+    assert len(error) < 2100
+
+
 @given(identity=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_external_carries_any_identity(identity: str) -> None:
     realm = Realm("", "")

@@ -28,6 +28,7 @@ from mailproto.flows.effects import (
     Effect,
     Flow,
     Read,
+    Secured,
     Unread,
     Wakeup,
     Write,
@@ -356,12 +357,14 @@ class Driver(asyncio.Protocol):
             self._handshake.feed(data)
         self._received.clear()
         self._received_size = 0
-        if self._shake():
-            return None
+        secured = self._shake()
+        if secured is not None:
+            return secured
         self._waits_for = _Wait.HANDSHAKE
         return _WAITING
 
-    def _shake(self) -> bool:
+    def _shake(self) -> Secured | None:
+        """Go on with the handshake; what it has established when it is done."""
         channel = self._handshake
         assert channel is not None
         try:
@@ -371,11 +374,12 @@ class Driver(asyncio.Protocol):
             raise
         finally:
             self._send_raw(channel.outgoing())
-        if done:
-            self._handshake = None
-            self._channel = channel
-            self._decrypt()
-        return done
+        if not done:
+            return None
+        self._handshake = None
+        self._channel = channel
+        self._decrypt()
+        return channel.secured()
 
     def _decrypt(self) -> None:
         """Move what is decrypted to the octets that wait for the flow."""
@@ -403,8 +407,9 @@ class Driver(asyncio.Protocol):
         try:
             if self._handshake is not None:
                 self._handshake.feed(data)
-                if self._shake():
-                    self._resume(None)
+                secured = self._shake()
+                if secured is not None:
+                    self._resume(secured)
                 return
             if self._channel is not None:
                 self._channel.feed(data)

@@ -9,12 +9,16 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
+from attrs import field
+
+from mailproto._core.frozen import frozen
 from mailproto.backend.store import Maybe
 from mailproto.errors import LocalProtocolError
 from mailproto.sasl import (
     MINIMUM_ITERATIONS,
     CramMD5Keys,
     Credentials,
+    ExternalCredentials,
     PasswordCredentials,
     ProvenCredentials,
     ScramKeys,
@@ -22,7 +26,19 @@ from mailproto.sasl import (
 )
 from mailproto.sasl.saslprep import saslprep
 
-__all__ = ["Directory", "Users"]
+__all__ = ["ClientCertificate", "Directory", "Users"]
+
+
+@frozen
+class ClientCertificate:
+    """What names the owner of a client's certificate that TLS has verified (for EXTERNAL)."""
+
+    der: bytes = field(repr=False)
+    """The whole certificate, for everything else that it says."""
+    common_name: str = ""
+    """The only common name of the subject; empty where there is none or more than one."""
+    email_addresses: tuple[str, ...] = ()
+    """The addresses among the alternative names of the subject (rfc822Name)."""
 
 
 class Directory(Protocol):
@@ -38,8 +54,8 @@ class Directory(Protocol):
 
         It is given ``PasswordCredentials`` (PLAIN, LOGIN, and POP3's USER and PASS or IMAP's
         LOGIN), ``TokenCredentials``, ``ExternalCredentials``, ``AnonymousCredentials``, or
-        ``ProvenCredentials`` when a password has been proved already; ``None`` for every class
-        that it does not know. Unknown users and wrong passwords must not differ in time.
+        ``ProvenCredentials`` when a password has been proved already; it answers ``None`` for every
+        class that it does not know. Unknown users and wrong passwords must not differ in time.
         """
         ...
 
@@ -47,6 +63,15 @@ class Directory(Protocol):
         """What is kept of the password of ``user`` for ``SCRAM-SHA-256``, ``CRAM-MD5`` …
 
         ``None`` for a user or a scheme that it does not know (see ``mailproto.sasl.Lookup``).
+        """
+        ...
+
+    def identify(self, certificate: ClientCertificate) -> Maybe[str | None]:
+        """Whom a verified certificate names; ``None``: nobody, and EXTERNAL is not offered.
+
+        It is asked on connections where the client has shown a certificate and the server has
+        EXTERNAL among its mechanisms. The answer comes back to ``verify`` as
+        ``ExternalCredentials.external_identity`` if the client makes use of it.
         """
         ...
 
@@ -133,10 +158,14 @@ class Users:
         return f"<Users {', '.join(self._keys)}>"
 
     def verify(self, credentials: Credentials) -> str | None:
-        """The account that a password, or the proof of one, opens."""
-        if not isinstance(credentials, PasswordCredentials | ProvenCredentials):
-            return None
-        account = self._account(credentials.user)
+        """The account that a password, the proof of one, or a certificate opens."""
+        match credentials:
+            case PasswordCredentials() | ProvenCredentials():
+                account = self._account(credentials.user)
+            case ExternalCredentials():
+                account = self._account(credentials.external_identity)
+            case _:
+                return None
         if isinstance(credentials, PasswordCredentials):
             keys = self._scram_keys(account, credentials.user, SCHEMES[0])
             if not keys.fits(credentials.password):
@@ -150,6 +179,11 @@ class Users:
         if scheme in SCHEMES:
             return self._scram_keys(account, user, scheme)
         return self._keys[account].get(scheme) if account is not None else None
+
+    def identify(self, certificate: ClientCertificate) -> str | None:
+        """The account of an address in the certificate, or of its common name."""
+        names = (*certificate.email_addresses, certificate.common_name)
+        return next((found for name in names if (found := self._account(name))), None)
 
     def account_for(self, local_part: str, domain: str) -> str | None:
         """The account of the address, or of the first user for ``postmaster``."""

@@ -1,27 +1,89 @@
-"""What SMTP, POP3 and IMAP share of a SASL exchange: asking a directory, judging a success."""
+"""What SMTP, POP3 and IMAP share of a login by SASL, on both sides.
+
+A server: what it offers on a connection, and asking its directory. A client: what binds the login
+to the connection, how a refusal reads, and judging a success.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING
 
-from typing_extensions import TypeVar
-
-from mailproto.flows.effects import call, call_blocking, close
-from mailproto.sasl import Challenge, Failure, SASLError, Success, Verify
+from mailproto._core.frozen import frozen
+from mailproto.errors import StoreError
+from mailproto.flows.effects import Secured, call_blocking, close
+from mailproto.sasl import (
+    Challenge,
+    ChannelBinding,
+    Failure,
+    Offer,
+    SASLError,
+    ServerExchange,
+    Strength,
+    Success,
+    Verify,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from mailproto.backend.directory import Directory
-    from mailproto.backend.store import Maybe
     from mailproto.flows.effects import Flow
-    from mailproto.sasl import ClientExchange, Credentials, ServerExchange, Step
+    from mailproto.sasl import ClientExchange, Credentials, Step
 
-__all__ = ["ask", "server_has_proved_itself", "settle", "verify"]
+__all__ = [
+    "Offered",
+    "binding_of",
+    "offered",
+    "refusal",
+    "server_has_proved_itself",
+    "settle",
+    "verify",
+]
 
-T = TypeVar("T")
+# ------------------------------------------------------------------------------------- the server
+
+
+@frozen
+class Offered:
+    """What an ``Offer`` comes to on one connection, in clear or under TLS as it is now."""
+
+    offer: Offer
+    tls: bool
+    channel_bindings: tuple[ChannelBinding, ...] = ()
+    external_identity: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The mechanisms to announce."""
+        return self.offer.names(
+            tls=self.tls,
+            channel_bindings=self.channel_bindings,
+            external_identity=self.external_identity,
+        )
+
+    def begin(self, mechanism: str) -> ServerExchange | None:
+        """Begin a mechanism; ``None`` when it is not offered."""
+        return self.offer.begin(
+            mechanism,
+            tls=self.tls,
+            channel_bindings=self.channel_bindings,
+            external_identity=self.external_identity,
+        )
+
+
+def offered(
+    offer: Offer, directory: Directory, *, tls: bool, secured: Secured | None
+) -> Flow[Offered]:
+    """What ``offer`` comes to; ``directory`` is asked whom the client's certificate names."""
+    if not tls or secured is None:
+        return Offered(offer, tls)
+    identity: str | None = None
+    certificate = secured.client_certificate
+    if certificate is not None and offer.takes_certificates:
+        try:
+            identity = yield from call_blocking(directory.identify, certificate)
+        except StoreError:
+            # A password may still do.
+            identity = None
+    return Offered(offer, tls, secured.channel_bindings, identity or "")
 
 
 def settle(
@@ -32,8 +94,8 @@ def settle(
         if isinstance(step, Verify):
             step = exchange.answer((yield from verify(directory, step.credentials)))
         else:
-            question = partial(directory.lookup, step.user, step.scheme)
-            step = exchange.answer((yield from ask(question)))
+            keys = yield from call_blocking(directory.lookup, step.user, step.scheme)
+            step = exchange.answer(keys)
     return step
 
 
@@ -43,7 +105,28 @@ def verify(directory: Directory, credentials: Credentials) -> Flow[str | None]:
     A directory's methods are called off the event loop, because deriving keys takes milliseconds;
     what is awaitable is awaited on it.
     """
-    return (yield from ask(partial(directory.verify, credentials)))
+    return (yield from call_blocking(directory.verify, credentials))
+
+
+# ------------------------------------------------------------------------------------- the client
+
+
+def binding_of(secured: Secured | None, floor: Strength) -> ChannelBinding | None:
+    """The channel binding that a client uses unasked: the default of the version of TLS.
+
+    tls-server-end-point is used only by who insists on binding: most servers that offer ``-PLUS``
+    do not know it, and there is no way to ask.
+    """
+    for binding in () if secured is None else secured.channel_bindings:
+        if floor >= Strength.BOUND or binding.type != "tls-server-end-point":
+            return binding
+    return None
+
+
+def refusal(exchange: ClientExchange, answer: str) -> str:
+    """What the server has answered, and what it had said before inside the mechanism."""
+    error = exchange.server_error
+    return answer if error is None else f"{answer} ({exchange.name}: {error})"
 
 
 def server_has_proved_itself(exchange: ClientExchange) -> Flow[None]:
@@ -56,12 +139,3 @@ def server_has_proved_itself(exchange: ClientExchange) -> Flow[None]:
     except SASLError:
         yield from close()
         raise
-
-
-def ask(question: Callable[[], Maybe[T]]) -> Flow[T]:
-    """The answer of a directory or of anything else that may block or be awaitable."""
-    answer = yield from call_blocking(question)
-    if isawaitable(answer):
-        awaitable: Awaitable[T] = answer
-        return (yield from call(lambda: awaitable))
-    return answer

@@ -8,11 +8,14 @@ and ``aio``, clients and servers. Flows call one another with ``yield from``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from inspect import isawaitable
 from typing import ParamSpec, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
+from mailproto.backend.directory import ClientCertificate
+from mailproto.sasl import ChannelBinding
 
 __all__ = [
     "Call",
@@ -21,6 +24,7 @@ __all__ = [
     "Effect",
     "Flow",
     "Read",
+    "Secured",
     "StartTLS",
     "Unread",
     "Wakeup",
@@ -37,6 +41,16 @@ __all__ = [
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+@frozen
+class Secured:
+    """What a TLS handshake has established beside the secrecy: what a login can rest on."""
+
+    channel_bindings: tuple[ChannelBinding, ...] = ()
+    """What binds to this connection, the default of RFC 5802 and RFC 9266 first."""
+    client_certificate: ClientCertificate | None = None
+    """Server only: the certificate of the client, which TLS has verified."""
 
 
 class Wakeup:
@@ -82,7 +96,8 @@ class Write:
 class StartTLS:
     """Do the TLS handshake now, as client or server, as the driver was configured.
 
-    Raises TLSError in the flow when it fails. Octets of the handshake never reach the flow.
+    The result is ``Secured``. Raises TLSError in the flow when it fails. Octets of the handshake
+    never reach the flow.
     """
 
 
@@ -137,9 +152,9 @@ def write(data: bytes) -> Flow[None]:
         yield Write(data)
 
 
-def start_tls() -> Flow[None]:
-    """Do the TLS handshake."""
-    yield StartTLS()
+def start_tls() -> Flow[Secured]:
+    """Do the TLS handshake; what it has established."""
+    return cast("Secured", (yield StartTLS()))
 
 
 def deadline(seconds: float | None) -> Flow[None]:
@@ -167,6 +182,23 @@ def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwa
     return cast("T", (yield Call(lambda: function(*args, **kwargs))))
 
 
-def call_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
-    """The result of a ``function`` that may block for long, off the event loop."""
-    return cast("T", (yield Call(lambda: function(*args, **kwargs), blocking=True)))
+@overload
+def call_blocking(
+    function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> Flow[T]: ...
+@overload
+def call_blocking(
+    function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> Flow[T]: ...
+def call_blocking(
+    function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> Flow[T]:
+    """The result of a ``function`` that may block for long, called off the event loop.
+
+    What it returns is awaited on the loop where it is awaitable: a directory, a store or a
+    resolver may be written either way.
+    """
+    result = yield Call(lambda: function(*args, **kwargs), blocking=True)
+    if isawaitable(result):
+        result = yield Call(lambda: result)
+    return cast("T", result)

@@ -15,6 +15,8 @@ from contextlib import suppress
 from inspect import iscoroutine
 from typing import Final
 
+from attrs import evolve
+
 from mailproto import pop3
 from mailproto._core.frozen import frozen
 from mailproto._core.machine import Signal, Trace
@@ -27,9 +29,10 @@ from mailproto.errors import (
     StoreError,
     TLSError,
 )
-from mailproto.flows.authentication import settle, verify
-from mailproto.flows.effects import Flow, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.authentication import Offered, offered, settle, verify
+from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read, start_tls, write
 from mailproto.flows.pop3_content import CanonicalLines, Top
+from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.sasl import (
     Challenge,
@@ -88,9 +91,9 @@ class Context:
         return pop3.Server(offer=offer, tls=tls, limits=self.limits, trace=trace)
 
 
-def serve(machine: pop3.Server, context: Context) -> Flow[None]:
+def serve(machine: pop3.Server, context: Context, peer: Peer | None = None) -> Flow[None]:
     """Serve one connection to its end; whatever ends it, the maildrop is unlocked."""
-    session = _Session(machine, context)
+    session = _Session(machine, context, peer)
     try:
         with context.shutdown.watch(session.wakeup):
             yield from session.run()
@@ -157,10 +160,12 @@ class _Maildrop:
 class _Session:
     """The state of one connection beside its machine."""
 
-    def __init__(self, machine: pop3.Server, context: Context) -> None:
+    def __init__(self, machine: pop3.Server, context: Context, peer: Peer | None) -> None:
         self.wakeup = Wakeup()
         self._machine = machine
         self._context = context
+        self._peer = peer
+        self._offered = Offered(context.sasl, machine.tls)
         self._locked: Mailbox | None = None
         self._queued = 0
         self._unsent = 0
@@ -184,6 +189,7 @@ class _Session:
 
     def run(self) -> Flow[None]:
         """Greet, authenticate, and serve the maildrop."""
+        yield from self._offer_mechanisms(None if self._peer is None else self._peer.secured)
         self._machine.accept()
         maildrop: _Maildrop | None = None
         while maildrop is None:
@@ -209,8 +215,9 @@ class _Session:
                 return None
             if event is pop3.PAUSED:
                 yield from self._flush()
-                yield from start_tls()
+                secured = yield from start_tls()
                 machine.start_tls()
+                yield from self._offer_mechanisms(secured)
             elif event is pop3.NEED_DATA:
                 yield from self._flush()
                 if not waiting:
@@ -271,10 +278,19 @@ class _Session:
             return None
         return (yield from self._open(account))
 
+    def _offer_mechanisms(self, secured: Secured | None) -> Flow[None]:
+        """Offer what can be offered now; ``secured`` is of the handshake, where there was one."""
+        machine, context = self._machine, self._context
+        self._offered = yield from offered(
+            context.sasl, context.directory, tls=machine.tls, secured=secured
+        )
+        if machine.tls:
+            machine.offer = evolve(machine.offer, mechanisms=self._offered.names)
+
     def _exchange(self, mechanism: str, initial: bytes | None) -> Flow[Success | None]:
         """The SASL exchange; unless it succeeded, the refusal has been sent."""
         machine, directory = self._machine, self._context.directory
-        exchange = self._context.sasl.begin(mechanism, tls=machine.tls)
+        exchange = self._offered.begin(mechanism)
         if exchange is None:
             machine.send(pop3.Err("this mechanism is not available"))
             return None

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
-from mailproto import sasl
+from mailproto import sasl, smtp
 from mailproto._core.limits import IMAPServerLimits, SMTPServerLimits
 from mailproto._core.machine import Trace
 from mailproto.backend.directory import Directory
@@ -41,6 +41,10 @@ _LARGEST: Final = 1024 * 1024 * 1024
 """Octets of one message: it streams to the store, so only the disk minds."""
 
 
+def _default_offer(services: Services) -> sasl.Offer:
+    return sasl.Offer(allow_insecure_auth=services.allow_insecure_auth)
+
+
 @frozen
 class Services:
     """The sessions of a server that keeps mail in ``store`` for the users of ``directory``."""
@@ -52,6 +56,10 @@ class Services:
     """Connects to the server that takes mail for other domains (``aio.relay``, ``sync.relay``);
     without one such recipients are refused."""
     allow_insecure_auth: bool = False
+    offer: sasl.Offer = field(default=Factory(_default_offer, takes_self=True))
+    """How users log in; make it with the same ``allow_insecure_auth``."""
+    smtp_offer: smtp.Offer = field(factory=smtp.Offer)
+    """What SMTP and LMTP offer beside; see ``delivery_context``."""
     trace: Trace | None = None
     """Gets every line of every session, without secrets."""
     shutdown: Shutdown = field(factory=Shutdown)
@@ -59,56 +67,56 @@ class Services:
     def sessions(self, name: str) -> SessionFactory:
         """The sessions of one of ``PORTS``."""
         implicit = name in IMPLICIT_TLS
-        offer = sasl.Offer(allow_insecure_auth=self.allow_insecure_auth)
         if name in _ROLES:
-            return self._smtp(_ROLES[name], offer, implicit)
+            return self._smtp(_ROLES[name], implicit)
         if name.startswith("imap"):
-            return self._imap(offer, implicit)
-        return self._pop3(offer, implicit)
+            return self._imap(implicit)
+        return self._pop3(implicit)
 
-    def _smtp(self, role: Role, offer: sasl.Offer, implicit: bool) -> SessionFactory:
+    def _smtp(self, role: Role, implicit: bool) -> SessionFactory:
         context = delivery_context(
             role,
             store=self.store,
             directory=self.directory,
             shutdown=self.shutdown,
-            offer=offer,
+            offer=self.offer,
             hostname=self.hostname,
             next_hop=self.next_hop,
             allow_insecure_auth=self.allow_insecure_auth,
+            smtp_offer=self.smtp_offer,
             limits=SMTPServerLimits(content=_LARGEST),
         )
 
         return sessions(context, implicit_tls=implicit, starttls=not implicit, trace=self.trace)
 
-    def _imap(self, offer: sasl.Offer, implicit: bool) -> SessionFactory:
+    def _imap(self, implicit: bool) -> SessionFactory:
         context = imap_server.Context(
             self.store,
             self.directory,
             self.shutdown,
-            offer,
+            self.offer,
             allow_insecure_auth=self.allow_insecure_auth,
             limits=IMAPServerLimits(append=_LARGEST),
         )
 
-        def session(_: Peer) -> Flow[None]:
+        def session(peer: Peer) -> Flow[None]:
             machine = context.machine(tls=implicit, starttls=not implicit, trace=self.trace)
-            return imap_server.serve(machine, context)
+            return imap_server.serve(machine, context, peer)
 
         return session
 
-    def _pop3(self, offer: sasl.Offer, implicit: bool) -> SessionFactory:
+    def _pop3(self, implicit: bool) -> SessionFactory:
         context = pop3_server.Context(
             self.store,
             self.directory,
             self.shutdown,
-            offer,
+            self.offer,
             self.allow_insecure_auth,
             self.hostname,
         )
 
-        def session(_: Peer) -> Flow[None]:
+        def session(peer: Peer) -> Flow[None]:
             machine = context.machine(tls=implicit, stls=not implicit, trace=self.trace)
-            return pop3_server.serve(machine, context)
+            return pop3_server.serve(machine, context, peer)
 
         return session

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mailproto import proxy
 from mailproto._core.frozen import frozen
-from mailproto.flows.effects import Flow, deadline, read, start_tls, unread
+from mailproto.flows.effects import Flow, Secured, deadline, read, start_tls, unread
 
 __all__ = ["Network", "Peer", "SessionFactory", "conversations"]
 
@@ -36,6 +36,8 @@ class Peer:
     """Port that was connected to."""
     proxied: proxy.Header | None = None
     """What the proxy has said, where there is one; it may tell of TLS between client and proxy."""
+    secured: Secured | None = None
+    """What the handshake has established, where the connection began with TLS."""
 
     @classmethod
     def of(cls, remote: object, local: object) -> Peer:
@@ -94,7 +96,7 @@ def conversations(
             peer = yield from _introduced(peer)
         if implicit_tls:
             yield from deadline(_HANDSHAKE)
-            yield from start_tls()
+            peer = evolve(peer, secured=(yield from start_tls()))
         yield from factory(peer)
 
     return conversation

@@ -25,8 +25,7 @@ from mailproto.errors import (
     SecurityError,
     TLSError,
 )
-from mailproto.flows.authentication import ask
-from mailproto.flows.effects import Deadline, Effect, Flow, call, deadline, start_tls
+from mailproto.flows.effects import Deadline, Effect, Flow, call, call_blocking, deadline, start_tls
 from mailproto.flows.opening import address_literal, credentials_of
 from mailproto.flows.smtp_client import Content, Session
 from mailproto.flows.smtp_message import envelope_of
@@ -261,7 +260,7 @@ class _Delivery:
             return (domain,)
         resolve = settings.resolve_mx or self._transport.resolve_mx
         try:
-            records = yield from ask(lambda: resolve(domain))
+            records = yield from call_blocking(resolve, domain)
         except NoSuchDomain:
             return NO_SUCH_DOMAIN
         except (MailError, OSError):
@@ -279,7 +278,7 @@ class _Delivery:
         literal = literal_address(host)
         if literal is not None:
             return (literal,)
-        found = yield from ask(lambda: self._transport.resolve_addresses(host))
+        found = yield from call_blocking(self._transport.resolve_addresses, host)
         return tuple(dict.fromkeys(found))[: self._settings.most_addresses]
 
     def _try_host(self, host: str, due: Sequence[_Recipient]) -> Flow[None]:

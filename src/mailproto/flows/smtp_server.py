@@ -29,8 +29,8 @@ from mailproto.errors import (
     TLSError,
     TransportError,
 )
-from mailproto.flows.authentication import settle
-from mailproto.flows.effects import Call, Flow, Wakeup, deadline, read, start_tls, write
+from mailproto.flows.authentication import Offered, offered, settle
+from mailproto.flows.effects import Call, Flow, Secured, Wakeup, deadline, read, start_tls, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.smtp import (
@@ -39,6 +39,7 @@ from mailproto.smtp import (
     AuthCancel,
     AuthResponse,
     BadContent,
+    BareNewlines,
     Body,
     Challenge,
     ConnectionClosed,
@@ -179,6 +180,11 @@ class Context:
     """Whether this client may use XCLIENT and XFORWARD; without it none may."""
     greeting_delay: float | None = None
     """Seconds before the greeting; who speaks within them is refused."""
+    trust_auth_parameter: bool = False
+    """Whether clients that have logged in are believed about the AUTH= of MAIL; from all others
+    handlers get ``NULL_PATH`` (RFC 4954 section 5)."""
+    bare_newlines: BareNewlines = BareNewlines.REJECT
+    """What becomes of a CR or LF in content that is no CRLF."""
     limits: SMTPServerLimits = SMTPServerLimits()
     timeout: float | None = None
     """Seconds for one command or 64 KiB of content instead of the RFC's five minutes."""
@@ -187,6 +193,7 @@ class Context:
         self, *, tls: bool = False, starttls: bool = False, trace: Trace | None = None
     ) -> Server:
         """The machine for one connection: ``tls`` for implicit TLS, ``starttls`` to offer it."""
+        login = None if self.directory is None else self.sasl
         return Server(
             self.hostname,
             lmtp=self.lmtp,
@@ -194,21 +201,17 @@ class Context:
             offer=evolve(
                 self.offer,
                 starttls=starttls,
-                mechanisms=self.mechanisms(tls or starttls),
+                mechanisms=() if login is None else login.names(tls=tls or starttls),
                 insecure_auth=self.allow_insecure_auth,
                 forwarding=False,
             ),
             require_auth=self.require_auth,
+            trust_auth_parameter=self.trust_auth_parameter,
+            bare_newlines=self.bare_newlines,
             refuse_early_talkers=self.greeting_delay is not None,
             limits=self.limits,
             trace=trace,
         )
-
-    def mechanisms(self, tls: bool) -> tuple[str, ...]:
-        """The mechanisms to offer."""
-        if self.sasl is None or self.directory is None:
-            return ()
-        return self.sasl.names(tls=tls)
 
 
 def serve(machine: Server, context: Context, peer: Peer | None = None) -> Flow[None]:
@@ -248,12 +251,15 @@ class _Session:
         # The refusal that a piece of content has met; the rest of it is dropped.
         self._refusal: Reply | None = None
         self._content_begun = False
+        self._offered: Offered | None = None
         self._exchange: sasl.ServerExchange | None = None
         self._progress = _PROGRESS
         self._unsent = 0
 
     def run(self) -> Flow[None]:
         machine = self._machine
+        peer = self._origin.peer
+        yield from self._offer_mechanisms(None if peer is None else peer.secured)
         if self._context.greeting_delay is not None:
             yield from self._await_silence(self._context.greeting_delay)
         machine.accept()
@@ -336,14 +342,13 @@ class _Session:
     def _start_tls(self) -> Flow[None]:
         yield from self._flush()
         yield from deadline(_HANDSHAKE)
-        yield from start_tls()
+        secured = yield from start_tls()
         self._machine.start_tls()
         self._progress = _PROGRESS
         yield from self.abandon()
         origin = self._origin
         origin.tls, origin.hello, origin.extended, origin.account = True, "", False, None
-        machine = self._machine
-        machine.offer = evolve(machine.offer, mechanisms=self._context.mechanisms(tls=True))
+        yield from self._offer_mechanisms(secured)
 
     def _ask(self, answer: Answer[T]) -> Flow[T]:
         """The value of what a handler has answered."""
@@ -472,11 +477,17 @@ class _Session:
 
     # --- AUTH
 
+    def _offer_mechanisms(self, secured: Secured | None) -> Flow[None]:
+        """Offer what can be offered now; ``secured`` is of the handshake, where there was one."""
+        machine, directory, offer = self._machine, self._context.directory, self._context.sasl
+        if offer is None or directory is None:
+            return
+        self._offered = yield from offered(offer, directory, tls=machine.tls, secured=secured)
+        if machine.tls:
+            machine.offer = evolve(machine.offer, mechanisms=self._offered.names)
+
     def auth(self, event: Auth) -> Flow[None]:
-        offer = self._context.sasl
-        exchange = None
-        if offer is not None:
-            exchange = offer.begin(event.mechanism, tls=self._machine.tls)
+        exchange = None if self._offered is None else self._offered.begin(event.mechanism)
         if exchange is None:
             self._machine.send(_NO_MECHANISM)
             return

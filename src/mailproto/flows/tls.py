@@ -7,14 +7,32 @@ themselves whether what they were reading was whole.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import ssl
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, cast
 
-from mailproto.errors import TLSError
+from mailproto.backend.directory import ClientCertificate
+from mailproto.errors import LocalProtocolError, TLSError
+from mailproto.flows.effects import Secured
+from mailproto.sasl import ChannelBinding, tls_exporter, tls_server_end_point, tls_unique
 
-__all__ = ["TLSChannel", "client_context", "server_context", "unverified_client_context"]
+__all__ = [
+    "ServerContext",
+    "TLSChannel",
+    "client_context",
+    "server_context",
+    "unverified_client_context",
+]
+
+StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Password: TypeAlias = Callable[[], str | bytes | bytearray] | str | bytes | bytearray
+_Names: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
 
 _PIECE: Final = 256 * 1024
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 
 def client_context(cafile: str | None = None) -> ssl.SSLContext:
@@ -33,22 +51,55 @@ def unverified_client_context() -> ssl.SSLContext:
     return context
 
 
-def server_context(certificate: str, key: str) -> ssl.SSLContext:
-    """A context with the certificate chain and key of two PEM files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+class ServerContext(ssl.SSLContext):
+    """A server's context that knows the certificate it shows, as channel binding needs it.
+
+    It is made and used as any other ``SSLContext``; of that one, nobody can learn the certificate.
+    It has one certificate: what ``load_cert_chain`` loads replaces what it had.
+    """
+
+    certificate: bytes | None = None
+    """The server's own certificate in DER."""
+
+    def load_cert_chain(
+        self,
+        certfile: StrOrBytesPath,
+        keyfile: StrOrBytesPath | None = None,
+        password: Password | None = None,
+    ) -> None:
+        """Load a chain and its key as ``SSLContext`` does, and take note of the certificate."""
+        super().load_cert_chain(certfile, keyfile, password)
+        with open(certfile, encoding="ascii", errors="replace") as file:
+            first = _CERTIFICATE.search(file.read())
+        self.certificate = ssl.PEM_cert_to_DER_cert(first[0]) if first else None
+
+
+def server_context(
+    certificate: str, key: str, *, client_authorities: str | None = None
+) -> ServerContext:
+    """A context with the certificate chain and key of two PEM files.
+
+    With ``client_authorities``, a PEM file, clients may show a certificate that one of these
+    authorities has signed, for EXTERNAL; any other certificate ends the handshake.
+    """
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
+    if client_authorities is not None:
+        context.load_verify_locations(client_authorities)
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
 class TLSChannel:
     """One TLS session over memory. Feed it what arrives, send what ``outgoing`` gives."""
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "established")
+    __slots__ = ("_incoming", "_object", "_outgoing", "_server_side", "established")
 
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None
     ) -> None:
+        self._server_side = server_side
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -131,9 +182,56 @@ class TLSChannel:
         cipher = self._object.cipher()
         return cipher[0] if cipher else ""
 
-    def certificate(self) -> bytes | None:
-        """The peer's certificate in DER, where it sent one."""
-        return self._object.getpeercert(binary_form=True)
+    def secured(self) -> Secured:
+        """What the handshake, which is done, has established for a login."""
+        return Secured(
+            tuple(self._channel_bindings()),
+            self._client_certificate() if self._server_side else None,
+        )
+
+    def _channel_bindings(self) -> Iterator[ChannelBinding]:
+        tls = self._object
+        version = self.version()
+        if version != "TLSv1.3":
+            # In a handshake that resumes a session it binds only with the extended master secret
+            # (RFC 7627), of which ``ssl`` does not tell.
+            finished = None if tls.session_reused else tls.get_channel_binding("tls-unique")
+            if finished:
+                yield tls_unique(finished, version)
+        elif "tls-exporter" in ssl.CHANNEL_BINDING_TYPES:
+            exported = tls.get_channel_binding("tls-exporter")
+            if exported:
+                yield tls_exporter(exported)
+        certificate = self._server_certificate()
+        if certificate is not None:
+            # What OpenSSL has taken and is not DER has no binding.
+            with contextlib.suppress(LocalProtocolError):
+                binding = tls_server_end_point(certificate)
+                if binding is not None:
+                    yield binding
+
+    def _server_certificate(self) -> bytes | None:
+        """The server's certificate in DER, whichever side this is."""
+        if not self._server_side:
+            return self._object.getpeercert(binary_form=True)
+        # Not the context that was given: a callback for SNI may have chosen another.
+        context = self._object.context
+        return context.certificate if isinstance(context, ServerContext) else None
+
+    def _client_certificate(self) -> ClientCertificate | None:
+        # Empty for a certificate that was not verified.
+        names = self._object.getpeercert()
+        der = self._object.getpeercert(binary_form=True)
+        if not names or der is None:
+            return None
+        subject = cast("_Names", names.get("subject", ()))
+        alternatives = cast("tuple[tuple[str, str], ...]", names.get("subjectAltName", ()))
+        common_names = [value for part in subject for name, value in part if name == "commonName"]
+        return ClientCertificate(
+            der,
+            common_names[0] if len(common_names) == 1 else "",
+            tuple(value for kind, value in alternatives if kind == "email"),
+        )
 
 
 def _reason(error: OSError) -> str:

@@ -135,8 +135,12 @@ class Server(Machine[ServerEvent, ServerItem]):
 
     @property
     def offer(self) -> Offer:
-        """What this server offers."""
+        """What this server offers; may be set anew, for instance under TLS."""
         return self._offer
+
+    @offer.setter
+    def offer(self, offer: Offer) -> None:
+        self._offer = offer
 
     @property
     def state(self) -> State:

@@ -9,14 +9,12 @@ from mailproto.errors import LocalProtocolError
 from mailproto.sasl.credentials import TokenCredentials
 from mailproto.sasl.exchange import (
     ClientDialogue,
-    ErrorResponse,
     Failure,
     FailureReason,
-    SASLError,
     ServerDialogue,
-    ServerNotProven,
     Success,
     challenge,
+    take_refusal,
     verify,
 )
 from mailproto.sasl.saslprep import utf8
@@ -29,9 +27,6 @@ TOKEN: Final = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 VALUE: Final = re.compile(rb"[^\x00-\x1f\x7f]*")
 """What may stand between the separators ^A, without control characters."""
 
-_LONGEST_ERROR: Final = 2000
-"""Octets of an error challenge that are kept for the application."""
-
 
 def value(text: str, what: str, form: re.Pattern[bytes] = VALUE) -> bytes:
     """Your own ``what`` as a value. Raises LocalProtocolError if it has not the right form."""
@@ -41,16 +36,14 @@ def value(text: str, what: str, form: re.Pattern[bytes] = VALUE) -> bytes:
     return octets
 
 
-def bearer_client(message: bytes, dummy: bytes) -> ClientDialogue:
-    """Send ``message``; answer an error challenge with ``dummy``, after which success is a lie."""
+def bearer_client(message: bytes, token: bytes, dummy: bytes) -> ClientDialogue:
+    """Send ``message``; answer an error challenge with ``dummy``.
+
+    The error is shown to people, so the ``token`` is taken out of it.
+    """
     received = yield message
-    if received is None:
-        return
-    error = received[:_LONGEST_ERROR].decode("ascii", "backslashreplace")
-    received = yield ErrorResponse(dummy, error)
-    if received is None:
-        raise ServerNotProven("the server refused the token and then reported success")
-    raise SASLError("the server sent a challenge after the end of the mechanism")
+    if received is not None:
+        yield from take_refusal(received.replace(token, b"<hidden>"), dummy)
 
 
 def bearer_server(credentials: TokenCredentials, error: bytes) -> ServerDialogue:

@@ -43,6 +43,8 @@ def choose(
     credentials cannot be expressed in the mechanism; nothing has been sent then.
     """
     names = {name.upper() for name in offered if name.isascii()}
+    if not any(mechanism.binds for mechanism in mechanisms):
+        channel_binding = None  # "y" would say that it was the server who cannot bind
     settings = ClientSettings(
         nonce=nonce,
         channel_binding=channel_binding,

@@ -15,8 +15,9 @@ answer, and returns ``Success`` or ``Failure``. It never decides about a passwor
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Generator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field
 from typing_extensions import TypeVar
@@ -47,8 +48,13 @@ __all__ = [
     "expect_challenge",
     "expect_success",
     "lookup",
+    "take_refusal",
     "verify",
 ]
+
+_LONGEST_ERROR: Final = 2000
+"""Octets of a server's error that are kept for the application."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 T = TypeVar("T")
 Keys = TypeVar("Keys", bound=StoredKeys)
@@ -136,7 +142,7 @@ class ErrorResponse:
 
     response: bytes = field(repr=False)
     error: str
-    """What the server said, as text."""
+    """What the server said, as one line of ASCII."""
 
 
 ClientDialogue: TypeAlias = Generator[bytes | ErrorResponse | None, bytes | None, None]
@@ -192,6 +198,21 @@ def expect_challenge(received: bytes | None) -> bytes:
     return received
 
 
+def take_refusal(error: bytes, dummy: bytes) -> ClientDialogue:
+    """The end after an ``error`` that the server has told in a challenge: nothing but its refusal.
+
+    ``dummy`` is what the mechanism answers to the challenge.
+    """
+    text = _CONTROL.sub(_escaped, error[:_LONGEST_ERROR].decode("ascii", "backslashreplace"))
+    if (yield ErrorResponse(dummy, text)) is None:
+        raise ServerNotProven(f"the server reported an error and then success: {text}")
+    raise SASLError("the server sent a challenge after the end of the mechanism")
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\x{ord(character[0]):02x}"
+
+
 def expect_success(received: bytes | None) -> None:
     """Refuse anything but the server's success: the client's side has said all it has to say."""
     if received is not None:
@@ -221,7 +242,8 @@ class ClientExchange:
         self.name: str = name
         """The mechanism's name for the AUTH or AUTHENTICATE command."""
         self.server_error: str | None = None
-        """What the server said of its refusal inside the mechanism (the JSON of OAUTHBEARER)."""
+        """What the server said of its refusal inside the mechanism: the JSON of OAUTHBEARER, the
+        ``e=`` of SCRAM; one line of ASCII."""
         self._dialogue: ClientDialogue | None = dialogue
         self._done = False
         self._deferred = False

@@ -38,8 +38,9 @@ def _client(credentials: TokenCredentials, settings: ClientSettings) -> ClientDi
         if not 1 <= credentials.port <= 65535:
             raise LocalProtocolError(f"the port {credentials.port} is not within 1 and 65535")
         pairs.append(b"port=%d" % credentials.port)
-    pairs.append(b"auth=Bearer " + value(credentials.token, "token", TOKEN))
-    yield from bearer_client(b"\x01".join(pairs) + b"\x01\x01", dummy=b"\x01")
+    token = value(credentials.token, "token", TOKEN)
+    pairs.append(b"auth=Bearer " + token)
+    yield from bearer_client(b"\x01".join(pairs) + b"\x01\x01", token, dummy=b"\x01")
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:

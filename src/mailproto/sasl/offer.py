@@ -23,15 +23,29 @@ class Offer:
         exchange = offer.begin("plain", tls=True) # None: not offered here (504, -ERR, NO)
 
     Without TLS nothing is offered unless ``allow_insecure_auth``.
+
+    A ``-PLUS`` mechanism has no way to say which channel bindings the server knows: clients take
+    tls-exporter under TLS 1.3 and tls-unique before (RFC 9266, RFC 5802 section 6.1), and fail
+    where the server lacks it. So a server that has nothing but tls-server-end-point offers
+    ``-PLUS`` only if ``certificate_binding`` says that its clients are known to use that one.
     """
 
-    __slots__ = ("_by_name", "_decoy_iterations", "_decoy_key", "_hostname", "_insecure", "_nonce")
+    __slots__ = (
+        "_by_name",
+        "_certificate_binding",
+        "_decoy_iterations",
+        "_decoy_key",
+        "_hostname",
+        "_insecure",
+        "_nonce",
+    )
 
     def __init__(
         self,
         mechanisms: Sequence[Mechanism] = PASSWORD_MECHANISMS,
         *,
         allow_insecure_auth: bool = False,
+        certificate_binding: bool = False,
         hostname: str = "localhost",
         decoy_iterations: int = 4096,
         decoy_key: bytes | None = None,
@@ -39,10 +53,16 @@ class Offer:
     ) -> None:
         self._by_name = {mechanism.name: mechanism for mechanism in mechanisms}
         self._insecure = allow_insecure_auth
+        self._certificate_binding = certificate_binding
         self._hostname = hostname
         self._decoy_iterations = decoy_iterations
         self._decoy_key = secrets.token_bytes(32) if decoy_key is None else decoy_key
         self._nonce = nonce
+
+    @property
+    def takes_certificates(self) -> bool:
+        """Whether a client's certificate is of use: EXTERNAL is among the mechanisms."""
+        return any(mechanism.external for mechanism in self._by_name.values())
 
     def names(
         self,
@@ -58,11 +78,14 @@ class Offer:
         """
         if not (tls or self._insecure):
             return ()
+        binds = any(
+            self._certificate_binding or binding.type != "tls-server-end-point"
+            for binding in channel_bindings
+        )
         return tuple(
             name
             for name, mechanism in self._by_name.items()
-            if (channel_bindings or not mechanism.binds)
-            and (external_identity or not mechanism.external)
+            if (binds or not mechanism.binds) and (external_identity or not mechanism.external)
         )
 
     def begin(

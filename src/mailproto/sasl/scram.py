@@ -30,6 +30,7 @@ from mailproto.sasl.exchange import (
     conclude,
     expect_challenge,
     lookup,
+    take_refusal,
 )
 from mailproto.sasl.gs2 import SASLNAME, escape, unescape
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
@@ -178,7 +179,8 @@ def _client_side(
         if match is None:
             raise SASLError(f"{scheme}: the server's final message is malformed")
         if match["error"] is not None:
-            raise SASLError(f"{scheme}: the server reports {match['error'][:100]!r}")
+            yield from take_refusal(match["error"], b"")
+            return
         signature = decode_base64(match["signature"]) or b""
         if not hmac.compare_digest(signature, hmac.digest(server_key, message, hash_name)):
             raise ServerNotProven(f"{scheme}: the server's signature is wrong")

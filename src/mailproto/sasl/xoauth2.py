@@ -33,7 +33,7 @@ def _client(credentials: TokenCredentials, settings: ClientSettings) -> ClientDi
     user = value(credentials.user, "user")
     token = value(credentials.token, "token", TOKEN)
     # An error challenge is answered with nothing.
-    yield from bearer_client(b"user=%b\x01auth=Bearer %b\x01\x01" % (user, token), dummy=b"")
+    yield from bearer_client(b"user=%b\x01auth=Bearer %b\x01\x01" % (user, token), token, dummy=b"")
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:

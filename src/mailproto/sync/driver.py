@@ -28,6 +28,7 @@ from mailproto.flows.effects import (
     Effect,
     Flow,
     Read,
+    Secured,
     StartTLS,
     Unread,
     Wakeup,
@@ -210,8 +211,7 @@ class Driver:
             self._unread = effect.data + self._unread
             return None
         assert isinstance(effect, StartTLS)
-        self._start_tls()
-        return None
+        return self._start_tls()
 
     # --- waiting
 
@@ -299,7 +299,7 @@ class Driver:
             except OSError as error:
                 raise ConnectionLost(f"the connection broke: {error}") from error
 
-    def _start_tls(self) -> None:
+    def _start_tls(self) -> Secured:
         if self._context is None:
             raise MailError("StartTLS without a TLS context")
         channel = TLSChannel(
@@ -311,6 +311,7 @@ class Driver:
         while not self._handshake(channel):
             channel.feed(self._receive() or b"")
         self._channel = channel
+        return channel.secured()
 
     def _handshake(self, channel: TLSChannel) -> bool:
         try:

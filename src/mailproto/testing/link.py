@@ -23,6 +23,7 @@ from mailproto.flows.effects import (
     Effect,
     Flow,
     Read,
+    Secured,
     StartTLS,
     Unread,
     Write,
@@ -279,8 +280,8 @@ def _handshake(end: _End[T], peer: _End[U]) -> bool:
     elif peer.ended:
         end.throw(TLSError("the peer closed the connection during the handshake"))
     elif isinstance(peer.effect, StartTLS) and not peer.inbox:
-        end.resume()
-        peer.resume()
+        end.resume(Secured())
+        peer.resume(Secured())
     else:
         return False
     return True

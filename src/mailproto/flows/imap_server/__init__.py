@@ -26,6 +26,7 @@ from mailproto.flows.imap_server import (
     selection,
 )
 from mailproto.flows.imap_server.session import Context, Handler, Session
+from mailproto.flows.serving import Peer
 from mailproto.imap.commands import (
     Append,
     Authenticate,
@@ -98,9 +99,9 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
 """What carries out each command."""
 
 
-def serve(machine: Server, context: Context) -> Flow[None]:
+def serve(machine: Server, context: Context, peer: Peer | None = None) -> Flow[None]:
     """Serve one connection, from the greeting to its end."""
-    session = Session(machine, context)
+    session = Session(machine, context, peer)
     try:
         with context.shutdown.watch(session.wakeup):
             yield from session.run(HANDLERS)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from mailproto.backend.store import NoSuchMailbox
-from mailproto.flows.authentication import ask
-from mailproto.flows.effects import Flow, call
+from mailproto.flows.effects import Flow, call, call_blocking
 from mailproto.flows.imap_server.answers import Answer, Refused, no, ok
 from mailproto.flows.imap_server.changes import allowed_flags
 from mailproto.flows.imap_server.names import store_name
@@ -39,8 +38,8 @@ def append(session: Session, tagged: Tagged) -> Flow[Answer]:
             elif isinstance(event, InvalidCommand):
                 raise Refused(Answer(event.state, event.problem, event.code))
         # Off the event loop: a durable store waits for the disk.
-        uid_validity, uid = yield from ask(
-            lambda: session.account.append(name, draft, flags, command.internal_date)
+        uid_validity, uid = yield from call_blocking(
+            session.account.append, name, draft, flags, command.internal_date
         )
     except NoSuchMailbox:
         yield from call(draft.discard)

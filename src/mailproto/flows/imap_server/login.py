@@ -108,7 +108,7 @@ def authenticate(session: Session, tagged: Tagged) -> Flow[Answer]:
     command = tagged.command
     assert isinstance(command, Authenticate)
     context = session.context
-    exchange = context.sasl.begin(command.mechanism, tls=session.machine.tls)
+    exchange = session.offered.begin(command.mechanism)
     if exchange is None:
         return no("this mechanism is not available", CANNOT)
     step = exchange.start(command.initial_response)

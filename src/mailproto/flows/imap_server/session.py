@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from attrs import field
+from attrs import evolve, field
 
 from mailproto._core.frozen import frozen
 from mailproto._core.limits import IMAPServerLimits
@@ -23,10 +23,12 @@ from mailproto.errors import (
     StoreError,
     TransportError,
 )
-from mailproto.flows.effects import Flow, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.authentication import Offered, offered
+from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read, start_tls, write
 from mailproto.flows.imap_server.answers import Answer, Ended, Refused, answer_of
 from mailproto.flows.imap_server.contents import Contents
 from mailproto.flows.imap_server.selected import Selected
+from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.imap.commands import Command, Copy, Fetch, Move, Search, Tagged
 from mailproto.imap.commands import Store as StoreFlags
@@ -75,9 +77,11 @@ class Context:
 class Session:
     """The state of one connection; the handlers of commands work on it."""
 
-    def __init__(self, machine: Server, context: Context) -> None:
+    def __init__(self, machine: Server, context: Context, peer: Peer | None = None) -> None:
         self.machine = machine
         self.context = context
+        self.offered: Offered = Offered(context.sasl, machine.tls)
+        self._peer = peer
         self.contents: Contents = Contents()
         self.wakeup: Wakeup = Wakeup()
         self.selected: Selected | None = None
@@ -194,6 +198,7 @@ class Session:
         """Greet, then carry out commands until the session ends."""
         farewell: Condition | None = None
         try:
+            yield from self._offer_mechanisms(None if self._peer is None else self._peer.secured)
             self.machine.accept()
             while self.machine.state is not State.LOGOUT:
                 yield from self.drain()
@@ -228,8 +233,18 @@ class Session:
             # Raises if there is plaintext behind the command.
             self.machine.next_event()
             yield from deadline(self.machine.timeout_hint)
-            yield from start_tls()
+            secured = yield from start_tls()
             self.machine.start_tls()
+            yield from self._offer_mechanisms(secured)
+
+    def _offer_mechanisms(self, secured: Secured | None) -> Flow[None]:
+        """Offer what can be offered now; ``secured`` is of the handshake, where there was one."""
+        machine, context = self.machine, self.context
+        self.offered = yield from offered(
+            context.sasl, context.directory, tls=machine.tls, secured=secured
+        )
+        if machine.tls:
+            machine.offer = evolve(machine.offer, mechanisms=self.offered.names)
 
     def _tell_news(self, command: Command) -> Flow[None]:
         """What has changed in the selected mailbox, as far as ``command`` allows to tell it."""

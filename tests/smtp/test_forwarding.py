@@ -94,14 +94,22 @@ def test_P30_who_is_not_trusted_is_refused(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"XCLIENT NAME=a", b"XFORWARD NAME=a"])
-def test_only_between_transactions_and_after_EHLO(line: bytes) -> None:
+def test_only_between_transactions_and_not_after_HELO(line: bytes) -> None:
     machine = server(offer=smtp.Offer(forwarding=True))
-    assert code(machine, line) == 503
     code(machine, b"HELO a")
     assert code(machine, line) == 503
     code(machine, b"EHLO a")
     code(machine, b"MAIL FROM:<>")
     assert code(machine, line) == 503
+
+
+def test_XCLIENT_may_follow_XCLIENT_as_at_Postfix() -> None:
+    machine = server(offer=smtp.Offer(forwarding=True))
+    assert code(machine, b"XFORWARD NAME=a") == 503
+    assert code(machine, b"XCLIENT NAME=a") == 220
+    assert code(machine, b"XCLIENT ADDR=192.0.2.1") == 220
+    assert machine.state is State.START
+    assert code(machine, b"MAIL FROM:<>") == 503
 
 
 def test_P14_XCLIENT_resets_the_session() -> None:

@@ -278,7 +278,7 @@ def _data(_: Policy, session: Session, __: Data) -> Reply | None:
 def _forwarding(policy: Policy, session: Session, command: XClient | XForward) -> Reply | None:
     if not policy.offer.forwarding:
         return Reply(550, f"{NAMES[type(command)]} is not for you", _SECURITY)
-    if not session.extended:
+    if not session.extended and session.state is not State.START:
         return Reply(503, f"{NAMES[type(command)]} needs EHLO", _OUT_OF_SEQUENCE)
     return None
 

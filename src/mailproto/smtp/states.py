@@ -94,7 +94,8 @@ LEGAL: Final[Mapping[type[Command], tuple[State, ...]]] = {
     Etrn: (State.READY,),
     Atrn: (State.READY,),
     Burl: (State.RECIPIENTS, State.BETWEEN_CHUNKS),
-    XClient: (State.READY,),
+    # Several may follow one another, and each leads back to the start.
+    XClient: (State.START, State.READY),
     XForward: (State.READY,),
     OtherCommand: _ANY,
 }

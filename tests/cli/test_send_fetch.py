@@ -14,6 +14,7 @@ import pytest
 from mailproto import sync
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
+from mailproto.cli import main
 from mailproto.cli.certificate import CertificateFiles
 from mailproto.flows.services import PORTS, Services
 from mailproto.flows.tls import server_context
@@ -204,3 +205,38 @@ def _read(terminal: int) -> bytes:
     except OSError:
         # EIO: the last process with the other end has gone.
         return b""
+
+
+def test_new_mail_is_fetched_once_and_remembered(served: Served, tmp_path: Path) -> None:
+    options = ["--new", f"--output={tmp_path / 'mail'}"]
+    served.run("send", "submission", "--user=alice", "-", stdin=MESSAGE)
+    first = served.fetch("bob", *options, "--leave-days=30", protocol="pop3")
+    assert first == b"1 received, 0 removed, 1 left\n"
+    (fetched,) = (tmp_path / "mail").glob("*.eml")
+    assert fetched.read_bytes().endswith(b".a dot\r\nthe end\r\n")
+    fetched.unlink()
+    again = served.fetch("bob", *options, "--delete", protocol="pop3")
+    assert again == b"0 received, 1 removed, 0 left\n"
+    assert list((tmp_path / "mail").glob("*.eml")) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--new"],
+        ["--new", "--output={}", "--list"],
+        ["--new", "--output={}", "--message=1"],
+        ["--output={}", "--leave-days=3"],
+        ["--new", "--output={}", "--leave-days=-1"],
+    ],
+)
+def test_new_mail_needs_a_place_that_remembers(
+    tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [option.format(tmp_path / "new") for option in options]
+    try:
+        status = main(["fetch", "--host=localhost", "--protocol=pop3", "--user=bob", *given])
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    assert status == 2
+    assert capsys.readouterr().err.count("\n") == 1

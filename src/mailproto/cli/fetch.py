@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 from mailproto import imap, sync
 from mailproto._core.limits import IMAPClientLimits
+from mailproto.backend import DownloadDirectory, StoreFailure
 from mailproto.cli.progress import Progress
 from mailproto.cli.usage import UsageError, add_connection_options, login, reason, trust
 from mailproto.errors import TransportError
@@ -49,6 +50,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--delete", action="store_true", help="remove what was fetched; needs --output"
     )
+    parser.add_argument(
+        "--new",
+        action="store_true",
+        help="POP3 only: fetch what DIR has not had before, each message once even if a run is"
+        " interrupted, and remember it there; needs --output",
+    )
+    parser.add_argument(
+        "--leave-days",
+        type=_days,
+        metavar="N",
+        help="with --new: remove messages N days after they were fetched",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,6 +70,10 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--user is missing: who logs in?")
     if options.delete and (options.output is None or options.list):
         raise UsageError("--delete needs --output: what is removed must be kept somewhere")
+    if options.new:
+        return _fetch_new(options)
+    if options.leave_days is not None:
+        raise UsageError("--leave-days needs --new: only what is remembered has an age")
     if options.output is not None:
         try:
             options.output.mkdir(parents=True, exist_ok=True)
@@ -75,26 +92,46 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _fetch_new(options: argparse.Namespace) -> int:
+    """Download by POP3 into a directory that remembers."""
+    if options.protocol != "pop3" or options.output is None or options.list or options.message:
+        raise UsageError(
+            "--new needs --protocol pop3 and --output, and neither --list nor --message"
+        )
+    leave_days = 0.0 if options.delete else options.leave_days
+    arrivals = DownloadDirectory(options.output, f"{options.user}@{options.host}")
+    try:
+        with _maildrop(options) as client:
+            done = client.download(arrivals, leave_days=leave_days)
+    except StoreFailure as error:
+        raise UsageError(str(error)) from error
+    print(f"{done.received} received, {done.removed} removed, {done.left} left")
+    return 0
+
+
+def _maildrop(options: argparse.Namespace) -> sync.pop3.Client:
+    return sync.pop3.connect(
+        options.host,
+        options.port,
+        tls=options.tls,
+        login=login(options),
+        tls_context=trust(options.ca),
+        allow_insecure_auth=options.allow_insecure_auth,
+    )
+
+
 @contextlib.contextmanager
 def _connected(options: argparse.Namespace) -> Generator[_Session]:
-    credentials, context = login(options), trust(options.ca)
     if options.protocol == "pop3":
-        with sync.pop3.connect(
-            options.host,
-            options.port,
-            tls=options.tls,
-            login=credentials,
-            tls_context=context,
-            allow_insecure_auth=options.allow_insecure_auth,
-        ) as maildrop:
+        with _maildrop(options) as maildrop:
             yield _POP3(maildrop)
         return
     with sync.imap.connect(
         options.host,
         options.port,
         tls=options.tls,
-        login=credentials,
-        tls_context=context,
+        login=login(options),
+        tls_context=trust(options.ca),
         allow_insecure_auth=options.allow_insecure_auth,
         limits=IMAPClientLimits(literal_threshold=_THRESHOLD),
     ) as client:
@@ -223,6 +260,12 @@ def _line(number: int, size: int, header: bytes) -> str:
 def _printable(text: str) -> str:
     """Without what would steer a terminal: the text was written by strangers."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _days(text: str) -> float:
+    if not (text.isascii() and text.isdigit() and int(text) < 100_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days")
+    return float(text)
 
 
 def _message_number(text: str) -> int:

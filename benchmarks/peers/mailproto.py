@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry import Prepared, in_chunks, new_processes
+from registry import CHUNK, Prepared, in_chunks, new_processes
 
 from mailproto import __version__, imap, pop3, smtp
 
@@ -27,15 +27,17 @@ def pop3_transaction_state():
 
 def retrieve(client, chunks):
     """One RETR: the message's octets."""
+    need_data, body_class, end_class = pop3.NEED_DATA, pop3.Body, pop3.EndOfMessage
     client.send(pop3.Retr(1))
     client.data_to_send()
     body = []
     for chunk in chunks:
         client.receive_data(chunk)
-        while (event := client.next_event()) is not pop3.NEED_DATA:
-            if type(event) is pop3.Body:
+        while (event := client.next_event()) is not need_data:
+            kind = type(event)
+            if kind is body_class:
                 body.append(event.data)
-            elif type(event) is pop3.EndOfMessage:
+            elif kind is end_class:
                 return b"".join(body)
     raise AssertionError("the message did not end")
 
@@ -97,14 +99,15 @@ def pop3_open_maildrop():
 
 
 def answer(server, command, pieces, end):
-    """One multi-line answer, in as many writes as a flow makes."""
+    """One multi-line answer; like the flow it writes at once what is no last small piece."""
     server.receive_data(command)
     server.next_event()
     server.send(pop3.Ok())
     wire = []
     for piece in pieces:
         server.send(piece)
-        wire.append(server.data_to_send())
+        if type(piece) is not pop3.Body or len(piece.data) == CHUNK:
+            wire.append(server.data_to_send())
     server.send(end)
     wire.append(server.data_to_send())
     return wire

@@ -242,7 +242,6 @@ class Client(Machine[ClientEvent, ClientItem]):
         allowed = STATES_OF.get(type(item))
         if allowed is None:
             raise LocalProtocolError(f"not a POP3 command: {type(item).__name__}")
-        reason: str | None = None
         if self._failure is not None:
             reason = "the connection has failed"
         elif self._awaiting_tls:
@@ -251,10 +250,9 @@ class Client(Machine[ClientEvent, ClientItem]):
             reason = "an AUTH exchange is under way"
         elif self._assumed not in allowed:
             reason = f"not allowed in the state {self._assumed.value}"
-        elif self._pending:
-            reason = self._no_pipelining()
-        if reason is not None:
-            raise LocalProtocolError(f"{type(item).__name__.upper()} cannot be sent: {reason}")
+        elif not self._pending or (reason := self._no_pipelining()) is None:
+            return
+        raise LocalProtocolError(f"{type(item).__name__.upper()} cannot be sent: {reason}")
 
     def _toward_login(self, item: Command, line: bytes) -> None:
         """What is particular to AUTHORIZATION; raises before it changes anything."""
@@ -308,7 +306,7 @@ class Client(Machine[ClientEvent, ClientItem]):
     def _advance(self) -> ClientEvent | ConnectionClosed | Signal:
         return self._reader()
 
-    def _line(self) -> bytes | None:
+    def _line(self, *, traced: bool = True) -> bytes | None:
         """The next line; raises if the connection has ended inside or before it."""
         line = self._input.line(self._limits.response_line)
         if line is None:
@@ -317,16 +315,12 @@ class Client(Machine[ClientEvent, ClientItem]):
             return None
         if len(line) + 2 > _NORMAL_LINE:
             self._quirks.add(Quirk.LONG_LINE)
-        return line
-
-    def _shown_line(self) -> bytes | None:
-        line = self._line()
-        if line is not None and self._trace is not None:
+        if traced and self._trace is not None:
             self._trace("S", redact_response(line))
         return line
 
     def _read_greeting(self) -> ClientEvent | Signal:
-        line = self._shown_line()
+        line = self._line()
         if line is None:
             return NEED_DATA
         if (text := self._positive(line)) is not None:
@@ -347,7 +341,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             return PAUSED
         if not pending and self._input.eof:
             return ConnectionClosed()
-        line = self._shown_line()
+        line = self._line()
         if line is None:
             return NEED_DATA
         if not pending or self._stray:
@@ -486,7 +480,7 @@ class Client(Machine[ClientEvent, ClientItem]):
     def _read_body(self) -> ClientEvent | Signal:
         unstuffer = self._unstuffer
         assert unstuffer is not None
-        while len(self._input):
+        while True:
             content, complete = unstuffer.read(self._input)
             if complete:
                 self._reader = self._read_end_of_message
@@ -495,6 +489,8 @@ class Client(Machine[ClientEvent, ClientItem]):
             if content:
                 self._content += len(content)
                 return Body(content)
+            if not len(self._input):
+                break
         if self._input.ended:
             raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
         return NEED_DATA
@@ -512,7 +508,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         return EndOfMessage(bare)
 
     def _read_collected(self) -> ClientEvent | Signal:
-        while (line := self._shown_line()) is not None:
+        while (line := self._line()) is not None:
             if line == b".":
                 self._reader = self._read_status
                 return self._collected_answer()
@@ -544,7 +540,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         odd = next(self._odd_lines, None)
         if odd is not None:
             return self._odd_line(odd)
-        line = self._line()
+        line = self._line(traced=False)
         if line is None:
             return NEED_DATA
         if line != b".":

@@ -46,11 +46,12 @@ class State(enum.Enum):
     """QUIT was answered, or the greeting refused service; nothing may follow."""
 
 
-_AUTHORIZATION: Final = frozenset({State.AUTHORIZATION})
-_TRANSACTION: Final = frozenset({State.TRANSACTION})
-_BOTH: Final = _AUTHORIZATION | _TRANSACTION
+# Tuples: finding an Enum member in a set takes a call of its hash function, which is not in C.
+_AUTHORIZATION: Final = (State.AUTHORIZATION,)
+_TRANSACTION: Final = (State.TRANSACTION,)
+_BOTH: Final = _TRANSACTION + _AUTHORIZATION
 
-STATES_OF: Final[Mapping[type[Command], frozenset[State]]] = {
+STATES_OF: Final[Mapping[type[Command], tuple[State, ...]]] = {
     User: _AUTHORIZATION,
     Pass: _AUTHORIZATION,
     Apop: _AUTHORIZATION,

@@ -10,7 +10,7 @@ import enum
 import re
 from io import IncrementalNewlineDecoder
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar, Final
 
 from mailproto._core.framer import Framer
 
@@ -162,6 +162,9 @@ class Unstuffer:
     """Undoes ``Stuffer``: content in, the end found, bare newlines treated by a policy."""
 
     __slots__ = ("_begun", "_held", "_policy", "_seen", "bare")
+
+    least: ClassVar[int] = 512
+    """Octets that are worth a call of ``read``, where they hold no line end."""
 
     def __init__(self, policy: BareNewlines = BareNewlines.REJECT) -> None:
         self._policy = policy

@@ -33,6 +33,7 @@ class Framer:
         "_eof",
         "_line_in_pieces",
         "_loose",
+        "_missing",
         "_pieces",
         "_pieces_size",
         "_position",
@@ -49,6 +50,8 @@ class Framer:
         # How many at the end of _pieces are still as they arrived.
         self._loose = 0
         self._line_in_pieces = False
+        # How many octets ``gather`` has found to be missing.
+        self._missing = 0
         self._eof = False
 
     def __len__(self) -> int:
@@ -69,11 +72,10 @@ class Framer:
         """Store ``data``; ``b""`` means end of file."""
         if not data:
             self._eof = True
-        elif not self._pieces and self._position == len(self._buffer):
+        elif not (pieces := self._pieces) and self._position == len(self._buffer):
             self._buffer = data
-            self._position = self._scan = 0
+            self._position = self._scan = self._missing = 0
         else:
-            pieces = self._pieces
             # Most often there is no LF, and then no line ends here.
             if not self._line_in_pieces and b"\n" in data:
                 last = pieces[-1] if pieces else self._buffer
@@ -87,7 +89,7 @@ class Framer:
     def clear(self) -> None:
         """Forget everything that waits."""
         self._buffer = b""
-        self._position = self._scan = self._pieces_size = self._loose = 0
+        self._position = self._scan = self._pieces_size = self._loose = self._missing = 0
         self._pieces.clear()
         self._line_in_pieces = False
 
@@ -143,19 +145,21 @@ class Framer:
         return self._buffer, self._position
 
     def gather(self, least: int) -> bool:
-        """Put together what waits, if ``least`` octets do, or a line end, or no more will come.
+        """Put together what waits if ``least`` octets do, or a line end; false for anything less.
 
-        False while the peer sends too few to make a step of. After an LF that ``peek`` can show
-        everything lies together that has come with it.
+        ``least`` must not grow before it was true.
         """
+        if self._pieces_size < self._missing and not self._line_in_pieces:
+            return False
         buffer, position = self._buffer, self._position
-        available = len(buffer) - position
-        if available >= least or buffer.find(b"\n", position) >= 0:
+        missing = least - (len(buffer) - position)
+        if missing <= 0 or buffer.find(b"\n", position) >= 0:
             return True
-        if self._line_in_pieces or available + self._pieces_size >= least:
+        if self._line_in_pieces or self._pieces_size >= missing:
             self._join()
             return True
-        return self._eof and available + self._pieces_size > 0
+        self._missing = missing
+        return False
 
     def skip(self, offset: int) -> None:
         """Consume what ``peek`` has just shown, up to ``offset``."""
@@ -171,7 +175,7 @@ class Framer:
             return False
         self._buffer = self._pieces.popleft()
         self._pieces_size -= len(self._buffer)
-        self._position = self._scan = 0
+        self._position = self._scan = self._missing = 0
         self._loose = min(self._loose, len(self._pieces))
         # The flag may now speak of the line end in _buffer; a needless join costs one copy.
         if not self._pieces:
@@ -182,7 +186,7 @@ class Framer:
         self._scan -= self._position
         self._pieces.appendleft(self._buffer[self._position :])
         self._buffer = b"".join(self._pieces)
-        self._position = self._pieces_size = self._loose = 0
+        self._position = self._pieces_size = self._loose = self._missing = 0
         self._pieces.clear()
         self._line_in_pieces = False
 

@@ -1,8 +1,10 @@
-"""Dovecot's submission service between our client and our server, and its LMTP by BDAT."""
+"""Dovecot's submission service between our client and our server, BURL, and its LMTP by BDAT."""
 
 from __future__ import annotations
 
+import imaplib
 import poplib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +51,7 @@ class Path:
 
 @pytest.fixture(scope="module")
 def path(facade: Facade, certificate: CertificateFiles) -> Iterator[Path]:
-    offer = smtp.Offer(extensions=(smtp.Extension("DSN"),))
+    offer = smtp.Offer(dsn=True)
     with (
         recording(facade, offer=offer) as recorder,
         run_dovecot(certificate, relay_port=recorder.port) as dovecot,
@@ -114,6 +116,41 @@ def test_authentication_at_dovecot(path: Path, mechanism: sasl.Mechanism) -> Non
         with pytest.raises(errors.AuthenticationFailed):
             client.run(wrong)
         assert client.run(right).code == 235
+
+
+def _url_of_new_message(dovecot: Dovecot, message: bytes) -> str:
+    """A URL by which alice may submit a message of her own (RFC 4467)."""
+    with imaplib.IMAP4(dovecot.host, dovecot.imap, timeout=20) as imap:
+        imap.login("alice", PASSWORD)
+        answer = imap.append("INBOX", "", "", message)[1][0]
+        appended = re.search(rb"APPENDUID [0-9]+ ([0-9]+)", answer)
+        assert appended is not None, answer
+        path = f"localhost:{dovecot.imap}/INBOX/;uid={appended[1].decode()}"
+        url = f"imap://alice@{path};urlauth=submit+alice"
+        status, _ = imap.xatom("GENURLAUTH", f'"{url}"', "INTERNAL")
+        assert status == "OK"
+        generated: bytes = imap.response("GENURLAUTH")[1][0]
+        return generated.decode().strip('"')
+
+
+def test_a_message_by_its_url(path: Path) -> None:
+    """BURL, between two chunks; a URL that is not right ends the transaction only."""
+    path.recorder.messages.clear()
+    message = make_message("by URL")
+    url = _url_of_new_message(path.dovecot, message)
+    mail = smtp.Mail(smtp.Mailbox.parse("alice@peer.test"))
+    rcpt = smtp.Rcpt(smtp.Mailbox.parse("bob@other.test"))
+    with path.connect() as client:
+        assert client.call(mail).positive
+        assert client.call(rcpt).positive
+        wrong = client.call(smtp.Burl(url[:-4] + "0000", last=True))
+        assert (wrong.code, wrong.enhanced) == (554, smtp.EnhancedCode(5, 6, 6))
+        assert client.reset().positive
+        assert client.call(mail).positive
+        assert client.call(rcpt).positive
+        assert client.call(smtp.Burl(url, last=True)).code == 250
+    (received,) = path.recorder.wait_for()
+    assert_same_mail(received.content, message)
 
 
 def test_dovecot_demands_authentication(path: Path) -> None:

@@ -86,7 +86,7 @@ def inject(
 def test_exim_sends_us_chunks_under_tls(facade: Facade, certificate: CertificateFiles) -> None:
     """BDAT, SMTPUTF8 and DSN; a refused recipient stays Exim's to report."""
     message = make_utf8_message() + b"line of many\r\n" * 20_000
-    offer = smtp.Offer(extensions=(smtp.Extension("DSN"),))
+    offer = smtp.Offer(dsn=True)
     with (
         recording(facade, certificate, offer=offer) as recorder,
         run_exim(certificate, relay=Relay(recorder.port, tls=True)) as exim,

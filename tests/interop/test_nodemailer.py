@@ -114,7 +114,7 @@ def test_pool(facade: Facade, certificate: CertificateFiles, nodemailer: Nodemai
 
 def test_notifications(facade: Facade, nodemailer: Nodemailer) -> None:
     dsn = {"id": "id+1", "return": "headers", "notify": ["success", "delay"], "recipient": SENDER}
-    with recording(facade, offer=smtp.Offer(extensions=(smtp.Extension("DSN"),))) as recorder:
+    with recording(facade, offer=smtp.Offer(dsn=True)) as recorder:
         (done,) = nodemailer.send(transport(recorder.port), {**raw(make_message()), "dsn": dsn})
         assert done["accepted"] == [RECIPIENT]
         (received,) = recorder.wait_for()

@@ -92,7 +92,7 @@ def test_postfix_passes_on_what_it_was_told(
     facade: Facade, certificate: CertificateFiles, start_postfix: Callable[..., Postfix]
 ) -> None:
     """DSN, SMTPUTF8 and XFORWARD, offered by us, reach our handler under TLS."""
-    offer = smtp.Offer(extensions=(smtp.Extension("DSN"),))
+    offer = smtp.Offer(dsn=True)
     options = {"offer": offer, "trusts_forwarding": lambda peer: True}
     with recording(facade, certificate, **options) as recorder:
         postfix = start_postfix(relay=Relay(recorder.port, tls=True))

@@ -34,7 +34,7 @@ def recorder(facade: Facade, certificate: CertificateFiles) -> Iterator[Recorder
         certificate,
         directory=Accounts(),
         sasl=sasl.Offer(mechanisms),
-        offer=smtp.Offer(extensions=(smtp.Extension("DSN"),)),
+        offer=smtp.Offer(dsn=True),
     ) as made:
         yield made
 

@@ -23,7 +23,6 @@ def test_sendmail_passes_on_what_our_client_said(
     facade: Facade, certificate: CertificateFiles
 ) -> None:
     message = make_message("through Sendmail", lines=2000)
-    extensions = (smtp.Extension("DSN"), smtp.Extension("DELIVERBY", ("10",)))
     recipient = smtp.Rcpt(
         smtp.Mailbox.parse("bob@other.test"),
         (
@@ -33,7 +32,7 @@ def test_sendmail_passes_on_what_our_client_said(
     )
     parameters = (smtp.DeliverBy(1000, "R"), smtp.Ret("HDRS"), smtp.EnvId("id+1"))
     with (
-        recording(facade, offer=smtp.Offer(extensions=extensions)) as recorder,
+        recording(facade, offer=smtp.Offer(dsn=True, deliver_by=10)) as recorder,
         run_sendmail(certificate, recorder.port) as sendmail,
     ):
         context = client_context(str(certificate.cert))
@@ -59,14 +58,18 @@ def test_commands_at_sendmail(facade: Facade, certificate: CertificateFiles) -> 
         run_sendmail(certificate, recorder.port) as sendmail,
         facade.connect("smtp", sendmail.smtp, tls="none") as client,
     ):
-        assert client.call(smtp.OtherCommand("ETRN", "peer.test")).code == 250
+        started = client.call(smtp.Etrn("peer.test"))
+        assert (started.code, started.enhanced) == (250, smtp.EnhancedCode(2, 0, 0))
+        assert client.call(smtp.Etrn("peer.test", "@")).code == 250
+        # It has no queue groups.
+        assert client.call(smtp.Etrn("group", "#")).code == 459
         expanded = client.expand("mail")
         assert expanded.code == 250
         assert "@sendmail.peer.test>" in expanded.text
         assert client.verify("mail").code == 250
-        # The time is less than what Sendmail announces; the connection stays usable.
+        # Less time than what Sendmail announces is not even asked for.
         soon = (smtp.DeliverBy(2, "R"),)
-        with pytest.raises(errors.CommandFailed, match="55"):
+        with pytest.raises(errors.LocalProtocolError, match="10 seconds"):
             client.send(make_message(), SENDER, ["bob@other.test"], parameters=soon)
         client.send(make_message(), SENDER, ["bob@other.test"])
         recorder.wait_for()

@@ -138,6 +138,11 @@ namespace inbox {{
 protocol imap {{
   imap_idle_notify_interval = 5 s
 }}
+# URLAUTH, for BURL; the keys are attributes of mailboxes
+imap_urlauth_host = localhost
+imap_urlauth_port = {ports["imap"]}
+mail_attribute_dict = file:%h/attributes
+
 submission_relay_host = {HOST}
 submission_relay_port = {relay}
 

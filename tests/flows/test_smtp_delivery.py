@@ -353,7 +353,7 @@ def test_one_refused_recipient_does_not_harm_the_others() -> None:
 
 def test_what_the_next_hop_cannot_take() -> None:
     result, _, _ = relay(answering(), ["x@y.example"], sender="ä@example.com")
-    assert replies(result) == ["554 5.6.3 The next hop cannot take this message"]
+    assert replies(result) == ["550 5.6.7 The next hop takes no address that is not ASCII"]
 
 
 def test_P21_a_client_that_breaks_off_leaves_the_next_hop_without_an_end() -> None:

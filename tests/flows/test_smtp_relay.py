@@ -158,7 +158,7 @@ def test_every_host_says_that_it_takes_no_mail(world: World, stack: ExitStack):
 
 def test_a_host_with_several_addresses(world: World, stack: ExitStack):
     world.addresses["a"] = ["192.0.2.11", "192.0.2.12", "192.0.2.12", "192.0.2.13"]
-    add(world, stack, "192.0.2.12", Host({"EHLO": CLOSE}))
+    add(world, stack, "192.0.2.12", Host({"MAIL": CLOSE}))
     add(world, stack, "192.0.2.13", Host({"RCPT": "450 busy"}))
     add(world, stack, "192.0.2.2", Host())
     result = world.send(relay(), [BOB])
@@ -254,7 +254,7 @@ MOODS: dict[str, dict[str, str] | None] = {
     "absent": None,
     "busy": {"": "421 4.3.2 busy"},
     "closed": {"": "554 no mail here"},
-    "broken": {"EHLO": CLOSE},
+    "broken": {"MAIL": CLOSE},
     "vanishes": {".": CLOSE},
     "works": {},
 }
@@ -396,12 +396,31 @@ def test_an_unknown_outcome_is_not_tried_elsewhere(world: World, stack: ExitStac
 def test_a_connection_that_breaks_goes_on_to_the_next_host(
     world: World, stack: ExitStack, command: str, fault: str
 ):
+    if (command, fault) == ("EHLO", CLOSE):
+        # HELO is tried first, see below.
+        return
     add(world, stack, "192.0.2.1", Host({command: fault}))
     add(world, stack, "192.0.2.2", Host())
     result = world.send(relay(), [BOB])
     assert outcomes(result) == [DELIVERED]
     assert [h for h, _ in hosts(result)] == ["a", "b"]
     assert result.attempts[0].error is not None
+
+
+def test_HELO_on_another_connection_where_the_server_closes_at_EHLO(world: World, stack: ExitStack):
+    """RFC 1869 section 4.7."""
+    a = add(world, stack, "192.0.2.1", Host({"EHLO": CLOSE}))
+    result = world.send(relay(), [BOB])
+    assert hosts(result) == [("a", TEMPORARY), ("a", DELIVERED)]
+    assert isinstance(result.attempts[0].error, ConnectionLost)
+    assert [commands[0] for commands in a.connections] == [
+        "EHLO relay.example",
+        "HELO relay.example",
+    ]
+    # Without extensions there is no TLS.
+    world.mx["example.com"] = [(1, "a")]
+    assert hosts(world.send(relay(tls="required"), [BOB])) == [("a", TEMPORARY)]
+    assert a.messages == [CONTENT]
 
 
 def test_each_phase_has_its_time(world: World, stack: ExitStack):
@@ -436,6 +455,7 @@ def test_a_host_that_lacks_an_extension(world: World, stack: ExitStack):
     b = add(world, stack, "192.0.2.2", Host(extensions=["SMTPUTF8", "8BITMIME"]))
     result = world.send(relay(), ["b\u00e4r@example.com"])
     assert hosts(result) == [("a", PERMANENT), ("b", DELIVERED)]
+    assert status(RelayResult(result.attempts[0].replies, None, ())) == "553 5.6.7"
     assert isinstance(result.attempts[0].error, LocalProtocolError)
     assert a.commands("MAIL") == []
     assert a.commands("QUIT") == ["QUIT"]
@@ -520,14 +540,17 @@ def test_P06_requiretls_is_kept_by_every_mode(
     add(world, stack, "192.0.2.4", Host(extensions=["STARTTLS"], tls=tls))
     configured = relay(tls=mode, tls_context=client_context(certificate.cert))
     result = world.send(configured, [BOB], parameters=REQUIRETLS)
-    assert status(result) == "550 5.7.30"
+    assert status(result) == "550 5.7.10"
     assert len(result.attempts) == 4
     assert not any(host.messages for host in [offering])
     world.mx["example.com"] = [(1, "localhost")]
     world.addresses["localhost"] = ["192.0.2.4", "192.0.2.3"]
     result = world.send(configured, [BOB], parameters=REQUIRETLS)
     first, second = result.attempts
-    assert isinstance(first.error, SecurityError)
+    assert (first.tls, str(first.replies[0].reply)) == (
+        True,
+        "550 5.7.30 The next hop has no REQUIRETLS",
+    )
     assert (second.tls, second.outcome) == (True, DELIVERED)
     assert "REQUIRETLS" in offering.commands("MAIL")[0]
 

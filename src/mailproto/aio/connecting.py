@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self, TypeVar
+import functools
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from mailproto.aio.driver import Driver
 from mailproto.errors import ConnectionLost
@@ -14,9 +17,75 @@ if TYPE_CHECKING:
 
     from mailproto.flows.effects import Flow
 
-__all__ = ["Client", "Driver", "dial"]
+__all__ = ["Client", "Driver", "Opening", "dial", "opening"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
+C = TypeVar("C", bound="AbstractAsyncContextManager[object]")
+
+
+class Opening(Coroutine[object, object, C]):
+    """What ``connect`` and ``serve`` return: await it, or use it in ``async with`` at once.
+
+    ::
+
+        client = await aio.smtp.connect("mail.example.com")
+        async with aio.smtp.connect("mail.example.com") as client:
+            ...
+    """
+
+    __slots__ = ("_coroutine", "_opened")
+
+    def __init__(self, coroutine: Coroutine[object, object, C]) -> None:
+        self._coroutine = coroutine
+        self._opened: C | None = None
+
+    def __await__(self) -> Generator[object, object, C]:
+        return self._coroutine.__await__()
+
+    def send(self, value: object) -> object:
+        """As a coroutine has it."""
+        return self._coroutine.send(value)
+
+    def throw(
+        self,
+        kind: type[BaseException] | BaseException,
+        value: BaseException | object = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> object:
+        """As a coroutine has it."""
+        error = kind if isinstance(kind, BaseException) else value
+        assert isinstance(error, BaseException)
+        return self._coroutine.throw(error)
+
+    def close(self) -> None:
+        """As a coroutine has it."""
+        self._coroutine.close()
+
+    async def __aenter__(self) -> C:
+        self._opened = await self._coroutine
+        await self._opened.__aenter__()
+        return self._opened
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._opened is not None
+        await self._opened.__aexit__(kind, error, traceback)
+
+
+def opening(function: Callable[P, Coroutine[object, object, C]]) -> Callable[P, Opening[C]]:
+    """Have a coroutine function return an ``Opening``."""
+
+    @functools.wraps(function)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> Opening[C]:
+        return Opening(function(*args, **kwargs))
+
+    return opened
 
 
 async def dial(

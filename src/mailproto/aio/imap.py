@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Client", "Mailbox", "Wakeup", "connect"]
 
 
+@connecting.opening
 async def connect(
     host: str = "localhost",
     port: int | None = None,
@@ -75,7 +76,7 @@ class Client(connecting.Client):
 
     ::
 
-        async with await aio.imap.connect("mail.example.com", login=login) as client:
+        async with aio.imap.connect("mail.example.com", login=login) as client:
             await client.select("INBOX")
             for message in await client.fetch("1:*", imap.FetchAtt.ENVELOPE):
                 ...

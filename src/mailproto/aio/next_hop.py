@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mailproto.aio import smtp
 from mailproto.flows.effects import Flow
+from mailproto.flows.opening import Login, TLSMode
 from mailproto.flows.smtp_delivery import NextHop
+from mailproto.smtp import Timeouts
 
 if TYPE_CHECKING:
+    import ssl
+
     from mailproto._core.machine import Trace
     from mailproto.flows.smtp_client import Session
 
@@ -19,13 +23,37 @@ T = TypeVar("T")
 
 
 def relay(
-    host: str, port: int, *, domain: str, trace: Trace | None = None
+    host: str,
+    port: int | None = None,
+    *,
+    domain: str,
+    tls: TLSMode = "none",
+    login: Login = None,
+    tls_context: ssl.SSLContext | None = None,
+    allow_insecure_auth: bool = False,
+    timeout: Timeouts | float | None = None,
+    connect_timeout: float | None = 30.0,
+    trace: Trace | None = None,
 ) -> Callable[[], Awaitable[NextHop]]:
-    """What connects to ``host``, naming itself ``domain``: the ``next_hop`` of ``Services``."""
+    """What connects to ``host``, naming itself ``domain``: the ``next_hop`` of ``Services``.
+
+    The arguments are those of ``aio.smtp.connect``. Messages with REQUIRETLS go on only with
+    ``tls`` (RFC 8689).
+    """
 
     async def connect() -> NextHop:
         client = await smtp.connect(
-            host, port, tls="none", domain=domain, long_lines=True, trace=trace
+            host,
+            port,
+            tls=tls,
+            login=login,
+            domain=domain,
+            tls_context=tls_context,
+            allow_insecure_auth=allow_insecure_auth,
+            long_lines=True,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            trace=trace,
         )
         return _Hop(client)
 

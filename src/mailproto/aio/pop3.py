@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailproto.aio import connecting
+from mailproto.backend.downloads import Arrivals
 from mailproto.errors import MailError
 from mailproto.flows.opening import POP3_PORTS, Login, TLSMode, open_pop3
 from mailproto.flows.pop3_client import Session
+from mailproto.flows.pop3_download import Downloaded, download
 from mailproto.flows.tls import client_context
-from mailproto.pop3 import Answer, Capabilities, Command, DropListing, State
+from mailproto.pop3 import Answer, Capabilities, Command, DropListing, Quirk, State
 from mailproto.pop3 import Client as Machine
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "connect"]
 
 
+@connecting.opening
 async def connect(
     host: str = "localhost",
     port: int | None = None,
@@ -30,6 +34,7 @@ async def connect(
     tls_context: ssl.SSLContext | None = None,
     allow_insecure_auth: bool = False,
     apop: bool = False,
+    utf8: bool = True,
     timeout: float | None = None,
     connect_timeout: float | None = 30.0,
     trace: Trace | None = None,
@@ -38,8 +43,10 @@ async def connect(
 
     ``port`` is 995 or 110 by default, as ``tls`` has it. ``login`` is user and password, or
     credentials of ``mailproto.sasl``. ``tls_context`` verifies the server, by default against the
-    system's authorities. ``apop`` allows ``Client.apop``. ``timeout`` bounds the wait for each
-    answer in seconds. ``trace`` gets every line, without secrets.
+    system's authorities. ``apop`` allows ``Client.apop``. ``utf8``: messages come as they are
+    stored, where the server can (see ``Client.use_utf8``); otherwise those with headers beyond
+    ASCII may come changed. ``timeout`` bounds the wait for each answer in seconds. ``trace`` gets
+    every line, without secrets.
 
     Raises ConnectionLost, TLSError, SecurityError, CommandFailed, AuthenticationFailed.
     """
@@ -54,7 +61,7 @@ async def connect(
     try:
         machine = Machine(tls=tls == "implicit", apop=apop, trace=trace)
         session = Session(machine, allow_insecure_auth=allow_insecure_auth, timeout=timeout)
-        await driver.run(open_pop3(session, tls, login))
+        await driver.run(open_pop3(session, tls, login, utf8=utf8))
     except BaseException:
         driver.abort()
         raise
@@ -66,7 +73,7 @@ class Client(connecting.Client):
 
     ::
 
-        async with await aio.pop3.connect("mail.example.com", login=login) as client:
+        async with aio.pop3.connect("mail.example.com", login=login) as client:
             for number in await client.list():
                 message = await client.retrieve(number)
 
@@ -82,6 +89,18 @@ class Client(connecting.Client):
     async def capabilities(self) -> Capabilities:
         """CAPA: what the server offers."""
         return await self.run(self.session.capabilities())
+
+    @property
+    def quirks(self) -> frozenset[Quirk]:
+        """What this server was met with beside the RFCs so far, by name."""
+        return self.session.quirks
+
+    async def use_utf8(self) -> bool:
+        """Say UTF8 (RFC 6856) if the server announces it; whether it is on.
+
+        ``connect`` does so unless told otherwise, but not without a ``login``.
+        """
+        return await self.run(self.session.use_utf8())
 
     async def apop(self, user: str, password: str) -> None:
         """Log in by APOP; see ``mailproto.pop3.Apop`` for why it is off by default."""
@@ -111,6 +130,10 @@ class Client(connecting.Client):
         """The header, the blank line and the first ``lines`` lines of the body."""
         return await self.run(self.session.top(message, lines))
 
+    async def top_into(self, message: int, lines: int, take: Callable[[bytes], object]) -> int:
+        """What ``top`` gives, in pieces for ``take`` (a file's ``write``); its octets."""
+        return await self.run(self.session.top_into(message, lines, take))
+
     async def delete(self, message: int) -> None:
         """Mark a message as deleted; ``quit`` removes it."""
         await self.run(self.session.delete(message))
@@ -122,6 +145,26 @@ class Client(connecting.Client):
     async def noop(self) -> None:
         """Keep the session alive."""
         await self.run(self.session.noop())
+
+    async def download(
+        self, arrivals: Arrivals, *, leave_days: float | None = 0, now: float | None = None
+    ) -> Downloaded:
+        """Receive what has not come before, remove what may go, and end the session.
+
+        ``arrivals`` is where messages go and what remembers their unique-ids, for instance a
+        ``backend.DownloadDirectory``. ``leave_days`` is how long a message stays on the server
+        after it was received: 0 removes it at once, ``None`` never. ``now`` is the time in
+        seconds since 1970, by default the clock's.
+
+        However often a run is interrupted, every message is kept once, and none is removed before
+        it is kept. Raises CommandFailed if the server has no UIDL, or could not remove what was
+        deleted: the next run does that then.
+        """
+        at = time.time() if now is None else now
+        flow = download(self.session, arrivals, now=at, leave_days=leave_days)
+        downloaded = await self.run(flow)
+        await self.close()
+        return downloaded
 
     async def call(self, command: Command) -> Answer:
         """The answer to any command that has one line."""

@@ -12,11 +12,11 @@ import attrs
 
 from mailproto.aio import connecting
 from mailproto.flows.effects import Call, Flow
-from mailproto.flows.smtp_client import Content
+from mailproto.flows.smtp_content import Content
 from mailproto.flows.smtp_relay import deliver
 from mailproto.flows.smtp_relay_result import RelayResult
 from mailproto.flows.smtp_relay_settings import RelaySettings
-from mailproto.smtp import ForwardPath, MailParameter, Rcpt, ReversePath
+from mailproto.smtp import BodyType, ForwardPath, Mail, MailParameter, Rcpt, ReversePath
 
 if TYPE_CHECKING:
     import ssl
@@ -44,20 +44,26 @@ class Relay(RelaySettings):
     async def send(
         self,
         content: Content,
-        reverse_path: ReversePath | str | None = None,
+        reverse_path: Mail | ReversePath | str | None = None,
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
         parameters: tuple[MailParameter, ...] = (),
+        body: BodyType | None = None,
+        chunking: bool | None = None,
     ) -> RelayResult:
         """Try to deliver a message to every recipient, now.
 
-        The arguments are those of ``Client.send``; content in pieces must be iterable more than
-        once. What became of each recipient is in the result, with an account of every attempt,
-        and no failure of a server or of the network is raised.
+        The arguments are those of ``Client.send``; content must be such that it can be read more
+        than once, as octets, lists and files that can seek are. A transaction that was received
+        goes on as its ``smtp.Mail`` and ``smtp.Rcpt``: each host is told what it has extensions
+        for, with the time that is left (``smtp.onward``). Without ``chunking`` the content never
+        goes out before a recipient was accepted.
 
-        Raises LocalProtocolError for what no server could be sent, SecurityError for a message
-        with REQUIRETLS that these settings cannot protect.
+        What became of each recipient is in the result, with an account of every attempt, and no
+        failure of a server or of the network is raised. Raises LocalProtocolError for what no
+        server could be sent, AddressError for an address that is none, and SecurityError for a
+        message with REQUIRETLS that these settings cannot protect.
         """
         flow = deliver(
             self,

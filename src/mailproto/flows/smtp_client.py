@@ -6,41 +6,40 @@ without raises: the greeting, EHLO, STARTTLS, AUTH.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from email.message import Message
-from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final
+
+from attrs import evolve
 
 from mailproto import sasl
 from mailproto.errors import (
     AuthenticationFailed,
-    CommandFailed,
     ConnectionLost,
     LocalProtocolError,
     MailError,
-    RemoteProtocolError,
     SecurityError,
-    TransportError,
 )
 from mailproto.flows.authentication import server_has_proved_itself
-from mailproto.flows.effects import Flow, close, deadline, read, start_tls, write
+from mailproto.flows.effects import Flow, close, start_tls, write
+from mailproto.flows.smtp_content import Content, source_of
+from mailproto.flows.smtp_conversation import Conversation, expect
 from mailproto.flows.smtp_message import envelope_of, flatten
-from mailproto.flows.smtp_result import DeliveryUnknown, RecipientResult, SendResult
+from mailproto.flows.smtp_result import SendResult
+from mailproto.flows.smtp_transaction import INLINE, Transaction
 from mailproto.smtp import (
     Auth,
     AuthCancel,
     AuthResponse,
+    BareNewlines,
     Bdat,
     Body,
     BodyType,
     Capabilities,
     Challenge,
     Client,
-    Command,
-    ConnectionClosed,
-    Data,
     Ehlo,
-    EndOfMessage,
+    Etrn,
     Expn,
     ForwardPath,
     Helo,
@@ -59,33 +58,44 @@ from mailproto.smtp import (
     State,
     Vrfy,
 )
-from mailproto.smtp.states import NAMES
 
-__all__ = ["Content", "Session"]
+__all__ = ["HELO_AFTER", "ClosedAtEhlo", "Content", "Session"]
 
-Content: TypeAlias = bytes | Iterable[bytes] | Message
-"""A message: its octets whole or in pieces, with CRLF, or an ``email.message.EmailMessage``."""
+HELO_AFTER: Final = frozenset({500, 501, 502, 504, 550, 554})
+"""The refusals of EHLO after which HELO is said (RFC 5321 section 3.2, RFC 1869 section 4.4 on).
 
-_PIECE: Final = 256 * 1024
-# RCPT commands in one write: a server that answers at once cannot fill the buffers both ways.
-_GROUP: Final = 100
+500 and 502: the server does not know EHLO, or does not do it; 501 and 504: it does not like the
+argument; 550 and 554: it does not want to say what it offers. After 4yz it is busy, and HELO would
+not help.
+"""
+
+_CANNOT_QUIT: Final = (State.CONTENT, State.CHUNK, State.REVERSED)
+
 # An initial response of AUTH that keeps its line under 12,288 octets (RFC 4954 section 4).
 _ROOM: Final = 9000
 
 
-class Session:
+class ClosedAtEhlo(ConnectionLost):
+    """The server has closed the connection at EHLO; HELO on another one may do.
+
+    RFC 1869 section 4.7 has it so for whom no extension is needed.
+    """
+
+
+class Session(Conversation):
     """A client's conversations with one server; every method is a flow.
 
-    ``domain`` is how the client names itself in EHLO. ``timeout`` replaces the RFC's time for
-    every phase; a phase is the wait for one reply, or the sending of one piece of content.
+    ``domain`` is how the client names itself in EHLO. Each wait has the time that the machine's
+    ``timeouts`` give to its phase. With ``extended=False`` HELO is said at once: there is no TLS,
+    no login and no extension then.
     """
 
     def __init__(
-        self, machine: Client, domain: str = "localhost", *, timeout: float | None = None
+        self, machine: Client, domain: str = "localhost", *, extended: bool = True
     ) -> None:
-        self.machine = machine
+        super().__init__(machine)
         self._domain = domain
-        self._timeout = timeout
+        self._extended = extended
 
     @property
     def capabilities(self) -> Capabilities | None:
@@ -99,21 +109,29 @@ class Session:
 
         Raises CommandFailed when the server refuses, SecurityError when TLS is not to be had.
         """
-        greeting = _expect("the greeting", (yield from self._reply()))
+        greeting = expect("the greeting", (yield from self.reply()))
         yield from self.hello()
         if starttls:
             yield from self.starttls()
         return greeting
 
     def hello(self) -> Flow[Capabilities]:
-        """Say EHLO, or HELO where that is refused, or LHLO. Raises CommandFailed."""
+        """Say EHLO, or HELO after a refusal in ``HELO_AFTER``, or LHLO.
+
+        Raises CommandFailed, and ClosedAtEhlo when the connection ends instead of an answer.
+        """
         if self.machine.lmtp:
-            _expect("LHLO", (yield from self.call(Lhlo(self._domain))))
+            expect("LHLO", (yield from self.call(Lhlo(self._domain))))
+        elif not self._extended:
+            expect("HELO", (yield from self.call(Helo(self._domain))))
         else:
-            reply = yield from self.call(Ehlo(self._domain))
-            if reply.permanent:
-                reply = yield from self.call(Helo(self._domain))
-            _expect("EHLO", reply)
+            try:
+                reply = yield from self.call(Ehlo(self._domain))
+                if reply.code in HELO_AFTER:
+                    reply = yield from self.call(Helo(self._domain))
+            except ConnectionLost as error:
+                raise ClosedAtEhlo(str(error)) from error
+            expect("EHLO", reply)
         assert self.machine.capabilities is not None
         return self.machine.capabilities
 
@@ -126,7 +144,7 @@ class Session:
             raise SecurityError(f"the server refused STARTTLS: {reply}")
         # Octets behind the reply are found here: they were never under TLS.
         self.machine.next_event()
-        yield from self._arm()
+        yield from self.arm()
         yield from start_tls()
         self.machine.start_tls()
         yield from self.hello()
@@ -146,7 +164,7 @@ class Session:
         """
         if not (self.machine.tls or self.machine.allow_insecure_auth):
             raise SecurityError("AUTH without TLS; allow_insecure_auth=True would permit it")
-        self._expect_silence()
+        self.expect_silence()
         offered = self.machine.capabilities.mechanisms if self.machine.capabilities else ()
         exchange = sasl.choose(
             offered,
@@ -158,7 +176,7 @@ class Session:
             mechanisms=mechanisms,
         )
         self.machine.send(Auth(exchange.name, exchange.start(_ROOM)))
-        event = yield from self._event()
+        event = yield from self.event()
         while isinstance(event, Challenge):
             try:
                 response = exchange.respond(event.data)
@@ -166,7 +184,7 @@ class Session:
                 yield from self._cancel_auth(error)
                 raise
             self.machine.send(AuthResponse(response))
-            event = yield from self._event()
+            event = yield from self.event()
         if self.machine.state is State.AUTHENTICATING:
             malformed = sasl.SASLError("the server's challenge is not base64")
             yield from self._cancel_auth(malformed)
@@ -188,7 +206,7 @@ class Session:
     def quit(self) -> Flow[None]:
         """Say goodbye, as far as the connection still allows it."""
         machine = self.machine
-        if machine.failed or machine.closing or machine.state is State.CONTENT:
+        if machine.failed or machine.closing or machine.state in _CANNOT_QUIT:
             return
         try:
             yield from self.call(Quit())
@@ -197,12 +215,6 @@ class Session:
             return
 
     # --- single commands
-
-    def call(self, command: Command) -> Flow[Reply]:
-        """The reply to any one command, as data."""
-        self._expect_silence()
-        self.machine.send(command)
-        return (yield from self._reply())
 
     def verify(self, text: str) -> Flow[Reply]:
         """VRFY: is this a user or mailbox?"""
@@ -215,6 +227,18 @@ class Session:
     def help(self, topic: str = "") -> Flow[Reply]:
         """HELP: what the server says about itself."""
         return (yield from self.call(Help(topic)))
+
+    def etrn(self, node: str) -> Flow[Reply]:
+        """ETRN: send what waits for a node; ``@node`` with its subdomains, ``#`` for a queue.
+
+        250 to 253 say how it stands, 458 and 459 that it will not be (RFC 1985).
+        """
+        match node[:1]:
+            case "@" | "#" as option:
+                command = Etrn(node[1:], option)
+            case _:
+                command = Etrn(node)
+        return (yield from self.call(command))
 
     def noop(self) -> Flow[Reply]:
         """NOOP: is the server there?"""
@@ -229,7 +253,7 @@ class Session:
     def send(
         self,
         content: Content,
-        reverse_path: ReversePath | str | None = None,
+        reverse_path: Mail | ReversePath | str | None = None,
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
@@ -240,191 +264,74 @@ class Session:
         """Send one message; what became of it for each recipient is data.
 
         Without paths they are those of the header of a ``Message``: Sender or From, and To, Cc
-        and Bcc. ``size`` is the number of octets of content in pieces. ``parameters`` go with
-        MAIL; a recipient with parameters is given as ``Rcpt``. ``body`` says what the content is
-        where its octets do not: BINARY_MIME has them all go as they are. With ``chunking`` BDAT
-        is used, without it DATA; unsaid it is BDAT where that saves a round trip.
+        and Bcc. A sender with parameters is given as ``Mail``, a recipient as ``Rcpt``, as a
+        server has received them; ``parameters`` and ``body`` say the same of MAIL beside an
+        address. ``size`` is the number of octets of content in pieces. BINARY_MIME has all octets
+        go as they are. With ``chunking`` BDAT is used, without it DATA; unsaid it is BDAT where
+        that saves a round trip. A small message then goes out together with its envelope, and a
+        connection lost before the server has said anything leaves the outcome unknown.
 
         Raises LocalProtocolError, before anything is sent, for what cannot be sent, and
         DeliveryUnknown when the connection ends after the content was sent and before it was
-        answered.
+        answered. What is wrong with a piece of content, or raised by its source, closes the
+        connection.
         """
-        sender, recipients = envelope_of(content, reverse_path, forward_paths)
-        smtputf8 = not all(
+        mail, recipients = envelope_of(content, reverse_path, forward_paths)
+        mail = evolve(mail, body=body or mail.body, parameters=mail.parameters + parameters)
+        offers_8bit = self.machine.offers("8BITMIME")
+        smtputf8 = mail.smtputf8 or not all(
             path.is_ascii
-            for path in (sender, *(r.forward_path for r in recipients))
+            for path in (mail.reverse_path, *(r.forward_path for r in recipients))
             if isinstance(path, Mailbox)
         )
-        offers_8bit = self.machine.offers("8BITMIME")
         if isinstance(content, Message):
             content = flatten(content, utf8=smtputf8, eight_bit=offers_8bit)
-        binary = body is BodyType.BINARY_MIME
-        if chunking is None:
-            offered = self.machine.offers("CHUNKING") and not self.machine.offers("PIPELINING")
-            chunking = binary or (offered and isinstance(content, bytes))
-        elif binary and not chunking:
-            raise LocalProtocolError("content that is BINARYMIME is sent by BDAT, not by DATA")
-        if chunking and not self.machine.offers("CHUNKING"):
-            raise LocalProtocolError("BDAT needs CHUNKING, which the server has not offered")
-        if isinstance(content, bytes):
-            if chunking and not (binary or content.endswith(b"\r\n")):
-                # As the end of content after DATA has it.
-                content += b"\r\n"
-            if not binary:
-                self.machine.check_content(content, chunks=chunking)
-            size = len(content)
-            eight_bit = not content.isascii()
-        else:
-            eight_bit = offers_8bit
-        mail = Mail(
-            sender,
-            size if self.machine.offers("SIZE") else None,
-            body or (BodyType.EIGHT_BIT_MIME if eight_bit and offers_8bit else None),
-            smtputf8,
-            None,
-            parameters,
+        octets = None
+        if isinstance(content, bytes | bytearray | memoryview):
+            octets = bytes(content)
+            size = len(octets)
+        chunking = self._uses_chunks(mail.body, octets, chunking)
+        if octets is not None:
+            if chunking and mail.body is not BodyType.BINARY_MIME:
+                if not octets.endswith(b"\r\n"):
+                    # As the end of content after DATA has it.
+                    octets += b"\r\n"
+                    size = len(octets)
+                self.machine.check_content(octets, chunks=True)
+            elif mail.body is not BodyType.BINARY_MIME:
+                self.machine.check_content(octets)
+            content = octets
+        eight_bit = octets is None or not octets.isascii()
+        mail = evolve(
+            mail,
+            size=size if self.machine.offers("SIZE") else None,
+            body=mail.body or (BodyType.EIGHT_BIT_MIME if eight_bit and offers_8bit else None),
+            smtputf8=smtputf8,
         )
         self.machine.check_transaction(mail, recipients)
-        self._expect_silence()
-        replies, refusal = yield from self._begin_transaction(mail, recipients, chunking)
-        accepted = [number for number, reply in enumerate(replies) if reply.positive]
-        if refusal is not None:
-            # Each recipient that was accepted fails with DATA, the others for their own reason.
-            results = [reply if not reply.positive else refusal for reply in replies]
-            yield from self._end_transaction()
-            return _result(recipients, results, None)
-        spread = _spread_lmtp if self.machine.lmtp else _spread
-        send = self._send_chunks if chunking else self._send_content
-        finals = yield from send(
-            content if accepted else b"",
-            lambda known: _result(recipients, spread(replies, accepted, known), None),
+        self.expect_silence()
+        transaction = Transaction(
+            self, mail, recipients, source=source_of(content), octets=octets, chunking=chunking
         )
-        yield from self._end_transaction()
-        final = finals[-1] if accepted else None
-        return _result(recipients, spread(replies, accepted, finals), final)
+        return (yield from transaction.run())
 
-    def _end_transaction(self) -> Flow[None]:
-        """Say RSET where something of the transaction is left."""
-        if self.machine.state is not State.READY and not self.machine.closing:
-            yield from self.reset()
-
-    def _begin_transaction(
-        self, mail: Mail, recipients: Sequence[Rcpt], chunking: bool
-    ) -> Flow[tuple[list[Reply], Reply | None]]:
-        """The replies to RCPT, or that to MAIL for each, and why no content can be sent."""
-        machine = self.machine
-        machine.send(mail)
-        if not machine.offers("PIPELINING"):
-            answer = yield from self._reply()
-            if not answer.positive:
-                return [answer] * len(recipients), answer
-            replies: list[Reply] = []
-            for recipient in recipients:
-                replies.append((yield from self.call(recipient)))
-                if machine.closing:
-                    break
-            refused = next((reply for reply in reversed(replies) if not reply.positive), None)
-            if machine.closing:
-                replies += [replies[-1]] * (len(recipients) - len(replies))
-            if refused is not None and (machine.closing or not machine.recipients):
-                return replies, refused
-            if chunking:
-                return replies, None
-            return replies, _refusal((yield from self.call(Data())))
-        return (yield from self._begin_pipelined(recipients, chunking))
-
-    def _begin_pipelined(
-        self, recipients: Sequence[Rcpt], chunking: bool
-    ) -> Flow[tuple[list[Reply], Reply | None]]:
-        machine = self.machine
-        mail: Reply | None = None
-        replies: list[Reply] = []
-        waiting = iter(recipients)
-        sent = 0
-        while sent < len(recipients):
-            for recipient in islice(waiting, _GROUP):
-                machine.send(recipient)
-                sent += 1
-            if sent == len(recipients) and not chunking:
-                machine.send(Data())
-            if mail is None:
-                mail = yield from self._reply()
-            while len(replies) < sent and not machine.closing:
-                replies.append((yield from self._reply()))
-            if machine.closing:
-                last = replies[-1] if replies else mail
-                return replies + [last] * (len(recipients) - len(replies)), last
-            if not mail.positive and sent < len(recipients):
-                return [mail] * len(recipients), mail
-        assert mail is not None
-        if not mail.positive:
-            replies = [mail] * len(recipients)
-        if not chunking:
-            return replies, _refusal((yield from self._reply()))
-        return replies, None if machine.recipients else _refusal(replies[-1])
-
-    def _send_chunks(
-        self, content: bytes | Iterable[bytes], result: Callable[[list[Reply]], SendResult]
-    ) -> Flow[list[Reply]]:
-        """Send the content by BDAT, octets as one chunk and pieces as one chunk each."""
-        machine = self.machine
-        if isinstance(content, bytes):
-            pieces = _pieces(content)
-            machine.send(Bdat(len(content), last=True))
-            # The command and the first octets go out in one write.
-            for piece in islice(pieces, 1):
-                machine.send(Body(piece))
-            return (yield from self._finish(pieces, (), result))
-        for piece in content:
-            machine.send(Bdat(len(piece)))
-            try:
-                machine.send(Body(piece))
-            except LocalProtocolError:
-                # The octets that were promised will not come.
-                yield from close()
-                raise
-            reply = yield from self._reply()
-            if not reply.positive or machine.closing:
-                return [reply] * (machine.recipients if machine.lmtp else 1)
-        machine.send(Bdat(0, last=True))
-        return (yield from self._finish(b"", (), result))
-
-    def _send_content(
-        self, content: bytes | Iterable[bytes], result: Callable[[list[Reply]], SendResult]
-    ) -> Flow[list[Reply]]:
-        """Send the content after DATA, and its end."""
-        return (yield from self._finish(content, (EndOfMessage(),), result))
-
-    def _finish(
-        self,
-        content: bytes | Iterable[bytes],
-        end: Iterable[Command],
-        result: Callable[[list[Reply]], SendResult],
-    ) -> Flow[list[Reply]]:
-        """Send the rest of the content; the replies, in LMTP one for each accepted recipient."""
-        machine = self.machine
-        expected = machine.recipients if machine.lmtp else 1
-        try:
-            for piece in _pieces(content):
-                if waiting := machine.data_to_send():
-                    yield from self._arm()
-                    yield from write(waiting)
-                machine.send(Body(piece))
-            for command in end:
-                machine.send(command)
-        except LocalProtocolError:
-            # Half a message is out, and nothing but the end of the connection takes it back.
-            yield from close()
-            raise
-        replies: list[Reply] = []
-        try:
-            while len(replies) < expected and not machine.closing:
-                replies.append((yield from self._reply()))
-        except (TransportError, RemoteProtocolError) as error:
-            # From the first octet of the terminator or last chunk on, the server may have it all.
-            message = f"no reply to the content: {error}"
-            raise DeliveryUnknown(message, result(replies)) from error
-        return replies + replies[-1:] * (expected - len(replies))
+    def _uses_chunks(
+        self, body: BodyType | None, octets: bytes | None, chunking: bool | None
+    ) -> bool:
+        """Whether the content goes by BDAT. Raises LocalProtocolError where it cannot."""
+        binary = body is BodyType.BINARY_MIME
+        offered = self.machine.offers("CHUNKING")
+        if chunking is None:
+            small = octets is not None and len(octets) <= INLINE
+            saves = small if self.machine.offers("PIPELINING") else octets is not None
+            # BDAT repairs nothing.
+            repairs = self.machine.bare_newlines is BareNewlines.REPAIR
+            chunking = binary or (offered and saves and not repairs)
+        if binary and not chunking:
+            raise LocalProtocolError("content that is BINARYMIME is sent by BDAT, not by DATA")
+        if chunking and not offered:
+            raise LocalProtocolError("BDAT needs CHUNKING, which the server has not offered")
+        return chunking
 
     def content(self, data: bytes) -> Flow[None]:
         """Send a piece of content, after ``call(Data())`` was answered with 354.
@@ -432,91 +339,15 @@ class Session:
         The end of it is ``call(EndOfMessage())``.
         """
         self.machine.send(Body(data))
-        yield from self._arm()
+        yield from self.arm()
         yield from write(self.machine.data_to_send())
 
-    # --- waiting
+    def chunk(self, data: bytes, *, last: bool = False) -> Flow[Reply]:
+        """Send a piece of content by BDAT, the last one included; the reply to it.
 
-    def _arm(self) -> Flow[None]:
-        yield from deadline(self._timeout or self.machine.timeout_hint)
-
-    def _expect_silence(self) -> None:
-        """See that nothing has come that would be taken for the reply to the next command."""
-        if self.machine.pending or self.machine.awaiting_tls:
-            return
-        event = self.machine.next_event()
-        if isinstance(event, Reply):
-            raise ConnectionLost(f"the server closes the connection: {event}")
-
-    def _reply(self) -> Flow[Reply]:
-        event = yield from self._event()
-        if isinstance(event, Challenge):
-            name = NAMES[type(self.machine.answered)]
-            raise RemoteProtocolError(f"a challenge does not answer {name}")
-        return event
-
-    def _event(self) -> Flow[Reply | Challenge]:
-        """Send what waits, and read until something answers it, within the time of its phase."""
-        machine = self.machine
-        yield from self._arm()
-        yield from write(machine.data_to_send())
-        ended = False
-        while True:
-            try:
-                event = machine.next_event()
-            except RemoteProtocolError as error:
-                if ended:
-                    raise ConnectionLost(str(error)) from None
-                raise
-            if isinstance(event, Reply | Challenge):
-                return event
-            if isinstance(event, ConnectionClosed):
-                raise ConnectionLost("the server closed the connection")
-            data = yield from read()
-            ended = not data
-            machine.receive_data(data or b"")
-
-
-def _expect(command: str, reply: Reply) -> Reply:
-    if not reply.positive:
-        raise CommandFailed(command, str(reply), code=str(reply.code), temporary=reply.temporary)
-    return reply
-
-
-def _refusal(reply: Reply) -> Reply | None:
-    return None if reply.positive else reply
-
-
-def _pieces(content: bytes | Iterable[bytes]) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        for start in range(0, len(content), _PIECE):
-            yield content[start : start + _PIECE]
-    else:
-        yield from content
-
-
-def _spread(
-    replies: Sequence[Reply], accepted: Sequence[int], finals: Sequence[Reply]
-) -> list[Reply | None]:
-    """The deciding reply of every recipient: its refusal, or the one reply to the content."""
-    results: list[Reply | None] = list(replies)
-    for number in accepted:
-        results[number] = finals[0] if finals else None
-    return results
-
-
-def _spread_lmtp(
-    replies: Sequence[Reply], accepted: Sequence[int], finals: Sequence[Reply]
-) -> list[Reply | None]:
-    """The same where each accepted recipient has its own reply to the content."""
-    results: list[Reply | None] = list(replies)
-    for position, number in enumerate(accepted):
-        results[number] = finals[position] if position < len(finals) else None
-    return results
-
-
-def _result(
-    recipients: Sequence[Rcpt], replies: Sequence[Reply | None], final: Reply | None
-) -> SendResult:
-    pairs = zip(recipients, replies, strict=True)
-    return SendResult(tuple(RecipientResult(r.forward_path, reply) for r, reply in pairs), final)
+        In LMTP more replies answer the last one, for which ``reply`` waits.
+        """
+        self.expect_silence()
+        self.machine.send(Bdat(len(data), last))
+        self.machine.send(Body(data))
+        return (yield from self.reply())

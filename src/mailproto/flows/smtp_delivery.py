@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import enum
 import secrets
+import time
 from collections.abc import Callable
 from email.utils import format_datetime
 from typing import Final, Protocol
@@ -26,6 +27,7 @@ from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_client import Session
 from mailproto.flows.smtp_server import Context, Handler, Origin
 from mailproto.smtp import (
+    NULL_PATH,
     AddressError,
     BodyType,
     Data,
@@ -33,10 +35,12 @@ from mailproto.smtp import (
     EnhancedCode,
     Mail,
     Mailbox,
+    Offer,
     Rcpt,
     Reply,
 )
 from mailproto.smtp.address import check_domain
+from mailproto.smtp.onward import Hop, mail_onward, rcpt_onward
 
 __all__ = ["Delivery", "NextHop", "Role", "delivery_context"]
 
@@ -86,12 +90,15 @@ def delivery_context(
     hostname: str = "localhost",
     next_hop: Callable[[], Maybe[NextHop]] | None = None,
     allow_insecure_auth: bool = False,
+    smtp_offer: Offer | None = None,
     limits: SMTPServerLimits | None = None,
 ) -> Context:
     """The context of a listener that delivers into ``store`` and relays to ``next_hop``.
 
     ``next_hop`` connects to it; without one only local recipients are accepted. ``offer`` is used
-    by ``SUBMISSION`` only.
+    by ``SUBMISSION`` only. ``smtp_offer`` says which extensions are offered. Their parameters are
+    passed on to the next hop as ``smtp.onward`` has it. Nothing here holds messages, converts
+    content or writes notifications: offer no more than the next hop does.
     """
     submission = role is Role.SUBMISSION
     return Context(
@@ -110,6 +117,7 @@ def delivery_context(
         sasl=offer if submission else None,
         require_auth=submission,
         allow_insecure_auth=allow_insecure_auth,
+        offer=Offer() if smtp_offer is None else smtp_offer,
         limits=SMTPServerLimits() if limits is None else limits,
     )
 
@@ -126,6 +134,7 @@ class Delivery(Handler):
         directory: Directory,
         hostname: str,
         next_hop: Callable[[], Maybe[NextHop]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._origin = origin
         self._role = role
@@ -133,6 +142,8 @@ class Delivery(Handler):
         self._directory = directory
         self._hostname = hostname
         self._connect = next_hop
+        self._clock = clock
+        self._began = 0.0
         self._mail: Mail | None = None
         self._recipients: list[Rcpt] = []
         self._accounts: dict[str, None] = {}
@@ -142,6 +153,7 @@ class Delivery(Handler):
 
     def mail(self, mail: Mail) -> None:
         """Begin with an empty envelope."""
+        self._began = self._clock()
         self._mail = mail
         self._recipients = []
         self._accounts = {}
@@ -170,7 +182,9 @@ class Delivery(Handler):
         """Make ready for the content here, and at the next hop."""
         self._received = self._trace_field()
         if self._hop is not None:
-            refusal = yield from self._at_hop(lambda session: session.call(Data()))
+            refusal: Reply | None = None
+            if not self._binary:
+                refusal = yield from self._at_hop(lambda session: session.call(Data()))
             if refusal is None:
                 refusal = yield from self._hop_content(self._received)
             if refusal is not None:
@@ -193,7 +207,7 @@ class Delivery(Handler):
         """First the next hop, which may refuse, then the store; 250 when both have it."""
         hop = self._hop
         if hop is not None:
-            refusal = yield from self._at_hop(lambda session: session.call(EndOfMessage()))
+            refusal = yield from self._at_hop(self._end_at_hop)
             yield from self._close_hop()
             if refusal is not None:
                 yield from self.abandon()
@@ -219,6 +233,11 @@ class Delivery(Handler):
 
     # --- the next hop
 
+    @property
+    def _binary(self) -> bool:
+        """Whether the content has octets of any kind, and goes by BDAT."""
+        return self._mail is not None and self._mail.body is BodyType.BINARY_MIME
+
     def _relay_to(self, rcpt: Rcpt) -> Flow[Reply | None]:
         assert self._mail is not None
         assert self._connect is not None
@@ -227,16 +246,31 @@ class Delivery(Handler):
                 self._hop = yield from call_blocking(self._connect)
             except (MailError, OSError):
                 return _HOP_UNREACHABLE
-            body = None if self._mail.body is BodyType.SEVEN_BIT else self._mail.body
-            mail = evolve(self._mail, size=None, body=body, auth=None, parameters=())
-            refusal = yield from self._at_hop(lambda session: session.call(mail))
+            # Who has submitted it is not said unless a client is believed (RFC 4954 section 5).
+            mail = evolve(self._mail, auth=self._mail.auth or NULL_PATH)
+            onward = mail_onward(mail, self._capable(self._hop))
+            if isinstance(onward, Reply):
+                refusal: Reply | None = onward
+            else:
+                command = onward.command
+                refusal = yield from self._at_hop(lambda session: session.call(command))
             if refusal is not None:
                 yield from self._close_hop()
                 return refusal
-        plain = Rcpt(rcpt.forward_path)
-        return (yield from self._at_hop(lambda session: session.call(plain)))
+        recipient = rcpt_onward(rcpt, self._mail, self._capable(self._hop))
+        if isinstance(recipient, Reply):
+            return recipient
+        return (yield from self._at_hop(lambda session: session.call(recipient.command)))
+
+    def _capable(self, hop: NextHop) -> Hop:
+        session = hop.session
+        assert session.capabilities is not None
+        elapsed = int(self._clock() - self._began)
+        return Hop(session.capabilities, session.machine.tls, elapsed)
 
     def _hop_content(self, data: bytes) -> Flow[Reply | None]:
+        if self._binary:
+            return (yield from self._at_hop(lambda session: session.chunk(data)))
         hop = self._hop
         assert hop is not None
         try:
@@ -245,6 +279,11 @@ class Delivery(Handler):
             yield from self._close_hop()
             return _HOP_UNREACHABLE
         return None
+
+    def _end_at_hop(self, session: Session) -> Flow[Reply]:
+        if self._binary:
+            return session.chunk(b"", last=True)
+        return session.call(EndOfMessage())
 
     def _at_hop(self, flow: Callable[[Session], Flow[Reply]]) -> Flow[Reply | None]:
         """Run a flow at the next hop; its refusal, or ``None``."""

@@ -12,7 +12,8 @@ from io import BytesIO
 from typing import Final
 
 from mailproto.errors import LocalProtocolError
-from mailproto.smtp import ForwardPath, Mailbox, Rcpt, ReversePath, SpecialPath
+from mailproto.flows.smtp_content import Content
+from mailproto.smtp import ForwardPath, Mail, Mailbox, Rcpt, ReversePath, SpecialPath
 
 __all__ = ["envelope_of", "flatten", "recipients_of", "sender_of"]
 
@@ -20,10 +21,10 @@ _RECIPIENT_FIELDS: Final = ("To", "Cc", "Bcc")
 
 
 def envelope_of(
-    content: bytes | Iterable[bytes] | Message,
-    reverse_path: ReversePath | str | None,
+    content: Content,
+    reverse_path: Mail | ReversePath | str | None,
     forward_paths: Iterable[ForwardPath | Rcpt | str] | None,
-) -> tuple[ReversePath, list[Rcpt]]:
+) -> tuple[Mail, list[Rcpt]]:
     """The paths as given, and those of the header of a ``Message`` where they are not.
 
     Raises ValueError where there are none, AddressError for text that is no address.
@@ -35,6 +36,7 @@ def envelope_of(
         reverse_path = sender_of(message)
     elif isinstance(reverse_path, str):
         reverse_path = Mailbox.parse(reverse_path) if reverse_path else SpecialPath.NULL
+    mail = reverse_path if isinstance(reverse_path, Mail) else Mail(reverse_path)
     if forward_paths is None:
         if message is None:
             raise ValueError("octets have no envelope: give the forward-paths")
@@ -42,7 +44,7 @@ def envelope_of(
     recipients = [_recipient(path) for path in forward_paths]
     if not recipients:
         raise ValueError("a message needs at least one recipient")
-    return reverse_path, recipients
+    return mail, recipients
 
 
 def _recipient(path: ForwardPath | Rcpt | str) -> Rcpt:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 from typing_extensions import TypeVar
@@ -27,7 +27,8 @@ from mailproto.errors import (
 )
 from mailproto.flows.effects import Deadline, Effect, Flow, call, call_blocking, deadline, start_tls
 from mailproto.flows.opening import address_literal, credentials_of
-from mailproto.flows.smtp_client import Content, Session
+from mailproto.flows.smtp_client import ClosedAtEhlo, Session
+from mailproto.flows.smtp_content import Content, Readable
 from mailproto.flows.smtp_message import envelope_of
 from mailproto.flows.smtp_relay_result import (
     NO_ADDRESS,
@@ -35,6 +36,7 @@ from mailproto.flows.smtp_relay_result import (
     OUT_OF_TIME,
     UNRESOLVED,
     Attempt,
+    LeftOut,
     RelayResult,
     outcome_of,
     reply_for,
@@ -44,6 +46,7 @@ from mailproto.flows.smtp_relay_settings import RelaySettings
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
 from mailproto.flows.tls import client_context, unverified_client_context
 from mailproto.smtp import (
+    BodyType,
     Client,
     Mail,
     Mailbox,
@@ -52,8 +55,10 @@ from mailproto.smtp import (
     Reply,
     ReversePath,
     State,
+    Timeouts,
 )
 from mailproto.smtp.address import ForwardPath
+from mailproto.smtp.onward import Hop, mail_onward, rcpt_onward
 from mailproto.smtp.serialize import serialize_command
 
 __all__ = ["Connection", "Transport", "deliver"]
@@ -117,48 +122,86 @@ def deliver(
     settings: RelaySettings,
     transport: Transport,
     content: Content,
-    reverse_path: ReversePath | str | None = None,
+    reverse_path: Mail | ReversePath | str | None = None,
     forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
     *,
     size: int | None = None,
     parameters: tuple[MailParameter, ...] = (),
+    body: BodyType | None = None,
+    chunking: bool | None = None,
 ) -> Flow[RelayResult]:
     """Deliver one message as far as that can be done now; see ``sync.relaying.Relay.send``."""
-    if isinstance(content, Iterator):
-        raise LocalProtocolError("an iterator can be sent only once, and a relay may have to retry")
-    sender, recipients = envelope_of(content, reverse_path, forward_paths)
-    _check(settings, content, Mail(sender, parameters=parameters), recipients)
-    message = _Message(content, sender, size, parameters)
+    mail, recipients = envelope_of(content, reverse_path, forward_paths)
+    mail = attrs.evolve(mail, body=body or mail.body, parameters=mail.parameters + parameters)
+    if chunking is None:
+        # The envelope first: a host that hangs up has then had nothing, and the next one may.
+        chunking = mail.body is BodyType.BINARY_MIME
+    message = _Message.of(content, mail, size, chunking)
+    _check(settings, message, recipients)
     delivery = _Delivery(settings, transport, message, recipients)
     return (yield from delivery.run())
 
 
-def _check(
-    settings: RelaySettings, content: Content, mail: Mail, recipients: Sequence[Rcpt]
-) -> None:
+def _check(settings: RelaySettings, message: _Message, recipients: Sequence[Rcpt]) -> None:
     """Raise LocalProtocolError for what no server could be sent."""
-    serialize_command(mail)
+    serialize_command(message.mail)
     for recipient in recipients:
         serialize_command(recipient)
-    if isinstance(content, bytes):
-        Client(long_lines=settings.long_lines).check_content(content)
+    binary = message.mail.body is BodyType.BINARY_MIME
+    if isinstance(message.content, bytes) and not binary:
+        machine = Client(long_lines=settings.long_lines)
+        machine.check_content(message.content, chunks=message.chunking)
     if settings.smart_host is None:
         for recipient in recipients:
             if not isinstance(recipient.forward_path, Mailbox):
                 raise LocalProtocolError(f"<{recipient.forward_path}> has no domain to relay to")
 
 
+@runtime_checkable
+class _Seekable(Readable, Protocol):
+    """A file that can be read again."""
+
+    def tell(self) -> int: ...
+    def seek(self, offset: int, /) -> object: ...
+
+
 @attrs.frozen
 class _Message:
     content: Content
-    sender: ReversePath
+    mail: Mail
     size: int | None
-    parameters: tuple[MailParameter, ...]
+    chunking: bool
+    is_ascii: bool
+    start: int
+    """Where the content begins in a file."""
+
+    @classmethod
+    def of(cls, content: Content, mail: Mail, size: int | None, chunking: bool) -> _Message:
+        """Raises LocalProtocolError for content that can be read only once."""
+        start = 0
+        is_ascii = False
+        if isinstance(content, bytes | bytearray | memoryview):
+            content = bytes(content)
+            is_ascii = content.isascii()
+            if mail.body is None and not is_ascii:
+                mail = attrs.evolve(mail, body=BodyType.EIGHT_BIT_MIME)
+        elif isinstance(content, _Seekable):
+            start = content.tell()
+        elif isinstance(content, Readable | Iterator | AsyncIterator):
+            raise LocalProtocolError(
+                "a stream or iterator can be sent only once, and a relay may have to retry"
+            )
+        return cls(content, mail, size, chunking, is_ascii, start)
+
+    def rewind(self) -> None:
+        """Have a file begin anew for the next host."""
+        if isinstance(self.content, _Seekable):
+            self.content.seek(self.start)
 
     @property
     def requires_tls(self) -> bool:
         """Whether it carries REQUIRETLS (RFC 8689)."""
-        return any(p.keyword.upper() == "REQUIRETLS" for p in self.parameters)
+        return any(p.keyword.upper() == "REQUIRETLS" for p in self.mail.parameters)
 
 
 @attrs.define
@@ -186,6 +229,21 @@ class _Recipient:
             self.reply = reply
 
 
+@attrs.define
+class _Onward:
+    """What one host is sent of the transaction."""
+
+    mail: Mail | None = None
+    sent: list[Rcpt] = attrs.Factory(list[Rcpt])
+    refused: list[Reply | None] = attrs.Factory(list["Reply | None"])
+    """For each recipient why it is not sent to this host; ``None`` where it is."""
+    left_out: list[LeftOut] = attrs.Factory(list[LeftOut])
+
+
+class _NothingToSend(LocalProtocolError):
+    """The host lacks what every recipient's message needs."""
+
+
 class _Delivery:
     """The state of ``deliver``."""
 
@@ -204,9 +262,10 @@ class _Delivery:
         self._orders: dict[tuple[str, ...], Sequence[str]] = {}
         self._attempts: list[Attempt] = []
         self._final: Reply | None = None
+        self._began = transport.clock()
         self._end: float | None = None
         if settings.deadline is not None:
-            self._end = transport.clock() + settings.deadline
+            self._end = self._began + settings.deadline
 
     def run(self) -> Flow[RelayResult]:
         yield from self._find_hosts()
@@ -314,22 +373,33 @@ class _Delivery:
 
     def _try_address(self, host: str, address: str, due: Sequence[_Recipient]) -> Flow[bool]:
         """Whether the host has heard of the message, so that its other addresses need not."""
-        opportunistic = self._settings.tls == "opportunistic" and not self._message.requires_tls
+        settings = self._settings
+        opportunistic = settings.tls == "opportunistic" and not self._message.requires_tls
         error = yield from self._attempt(host, address, due)
         handshake_failed = isinstance(error, TLSError) and not self._attempts[-1].tls
         if handshake_failed and opportunistic and not self._late:
             error = yield from self._attempt(host, address, due, in_clear=True)
+        needs_nothing = (opportunistic or settings.tls == "none") and settings.login is None
+        if isinstance(error, ClosedAtEhlo) and needs_nothing and not self._late:
+            error = yield from self._attempt(host, address, due, extended=False)
         return error is None
 
     def _attempt(
-        self, host: str, address: str, due: Sequence[_Recipient], *, in_clear: bool = False
+        self,
+        host: str,
+        address: str,
+        due: Sequence[_Recipient],
+        *,
+        in_clear: bool = False,
+        extended: bool = True,
     ) -> Flow[MailError | None]:
         """Connect and send; what went wrong before there was an answer for any recipient."""
-        settings, transport, message = self._settings, self._transport, self._message
+        settings, transport = self._settings, self._transport
         began = transport.clock()
         batch = due
         connection: Connection | None = None
         session: Session | None = None
+        onward: _Onward | None = None
         result: SendResult | None = None
         error: MailError | None = None
         try:
@@ -341,17 +411,13 @@ class _Delivery:
                 tls=self._tls,
                 timeout=self._left(settings.connect_timeout),
             )
-            session = self._session(connection)
+            session = self._session(connection, extended)
             yield from self._run(connection, self._open(session, in_clear))
             batch = _within_limits(session, due)
-            sending = session.send(
-                message.content,
-                message.sender,
-                [recipient.rcpt for recipient in batch],
-                size=message.size,
-                parameters=message.parameters,
-            )
-            result = yield from self._run(connection, sending)
+            onward = self._onward(session, batch)
+            if not any(reply is None for reply in onward.refused):
+                raise _NothingToSend(f"{host} cannot be sent the message: {onward.refused[0]}")
+            result = yield from self._run(connection, self._send(session, onward))
         except DeliveryUnknown as unknown:
             error, result = unknown, unknown.result
         except LocalProtocolError as unable:
@@ -365,27 +431,67 @@ class _Delivery:
         if connection is not None and session is not None:
             yield from self._leave(connection, session)
         tls = session is not None and session.machine.tls
-        if result is None:
+        if result is None and not isinstance(error, _NothingToSend):
             batch = due
         for recipient in due[len(batch) :]:
             # One more than the server takes at a time: the host has yet to be asked.
             recipient.hosts.insert(0, host)
-        results = self._account(host, batch, result, error, reached=session is not None)
-        outcome = outcome_of(results)
-        self._attempts.append(Attempt(host, address, tls, outcome, results, error, seconds))
+        results = self._account(host, batch, onward, result, error, reached=session is not None)
+        left_out = () if onward is None else tuple(onward.left_out)
+        self._attempts.append(
+            Attempt(host, address, tls, outcome_of(results), results, error, seconds, left_out)
+        )
         return error if result is None else None
 
-    def _session(self, connection: Connection) -> Session:
+    def _session(self, connection: Connection, extended: bool) -> Session:
         settings = self._settings
         machine = Client(
             tls=settings.tls == "implicit",
             allow_insecure_auth=settings.allow_insecure_auth,
             long_lines=settings.long_lines,
+            timeouts=Timeouts.of(settings.timeout),
             trace=settings.trace,
         )
         domain = settings.domain
         name = address_literal(connection.local_address) if domain is None else domain
-        return Session(machine, name, timeout=settings.timeout)
+        return Session(machine, name, extended=extended)
+
+    def _onward(self, session: Session, batch: Sequence[_Recipient]) -> _Onward:
+        """What the next hop is sent of the transaction, by the rules of each extension."""
+        message = self._message
+        assert session.capabilities is not None
+        elapsed = int(self._transport.clock() - self._began)
+        hop = Hop(session.capabilities, session.machine.tls, elapsed)
+        onward = _Onward()
+        mail = mail_onward(message.mail, hop, is_ascii=message.is_ascii)
+        if isinstance(mail, Reply):
+            onward.refused = [mail for _ in batch]
+            return onward
+        onward.mail = mail.command
+        onward.left_out += [LeftOut(None, parameter) for parameter in mail.left_out]
+        for recipient in batch:
+            rcpt = rcpt_onward(recipient.rcpt, message.mail, hop)
+            if isinstance(rcpt, Reply):
+                onward.refused.append(rcpt)
+                continue
+            onward.refused.append(None)
+            onward.sent.append(rcpt.command)
+            path = rcpt.command.forward_path
+            onward.left_out += [LeftOut(path, parameter) for parameter in rcpt.left_out]
+        return onward
+
+    def _send(self, session: Session, onward: _Onward) -> Flow[SendResult]:
+        message = self._message
+        yield from call_blocking(message.rewind)
+        return (
+            yield from session.send(
+                message.content,
+                onward.mail,
+                onward.sent,
+                size=message.size,
+                chunking=message.chunking,
+            )
+        )
 
     def _open(self, session: Session, in_clear: bool) -> Flow[None]:
         """Greeting, EHLO, TLS as far as it is wanted, AUTH."""
@@ -402,8 +508,6 @@ class _Delivery:
             # Offered and then refused: the session goes on as it was.
             with contextlib.suppress(SecurityError):
                 yield from session.starttls()
-        if self._message.requires_tls and not machine.offers("REQUIRETLS"):
-            raise SecurityError("the server does not offer REQUIRETLS")
         if settings.login is not None:
             yield from session.authenticate(credentials_of(settings.login))
 
@@ -411,26 +515,37 @@ class _Delivery:
         self,
         host: str,
         due: Sequence[_Recipient],
+        onward: _Onward | None,
         result: SendResult | None,
         error: MailError | None,
         *,
         reached: bool,
     ) -> tuple[RecipientResult, ...]:
         """Note what has become of each recipient."""
-        if result is None:
+        if onward is not None and (result is not None or isinstance(error, _NothingToSend)):
+            refusals: Sequence[Reply | None] = onward.refused
+        else:
             assert error is not None
             requires_tls = self._message.requires_tls
-            reply = reply_for(host, error, reached=reached, requires_tls=requires_tls)
-            for recipient in due:
-                recipient.defer(reply)
-            return tuple(RecipientResult(r.rcpt.forward_path, reply) for r in due)
-        self._final = result.final or self._final
-        for recipient, found in zip(due, result.recipients, strict=True):
+            failed = reply_for(host, error, reached=reached, requires_tls=requires_tls)
+            refusals = [failed] * len(due)
+        answered = iter(() if result is None else result.recipients)
+        results: list[RecipientResult] = []
+        for recipient, refused in zip(due, refusals, strict=True):
+            if refused is not None:
+                # What this host is not told, or does not hear, another one may.
+                recipient.defer(refused)
+                results.append(RecipientResult(recipient.rcpt.forward_path, refused))
+                continue
+            found = next(answered)
+            results.append(found)
             if found.reply is not None and found.reply.temporary:
                 recipient.defer(found.reply)
             else:
                 recipient.settle(found.reply)
-        return result.recipients
+        if result is not None:
+            self._final = result.final or self._final
+        return tuple(results)
 
     def _leave(self, connection: Connection, session: Session) -> Flow[None]:
         try:

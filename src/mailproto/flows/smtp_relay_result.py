@@ -21,7 +21,7 @@ from mailproto.errors import (
     TLSError,
 )
 from mailproto.flows.smtp_result import Outcome, RecipientResult, SendResult
-from mailproto.smtp import EnhancedCode, Reply
+from mailproto.smtp import EnhancedCode, ForwardPath, MailParameter, RcptParameter, Reply
 
 __all__ = [
     "NO_ADDRESS",
@@ -29,6 +29,7 @@ __all__ = [
     "OUT_OF_TIME",
     "UNRESOLVED",
     "Attempt",
+    "LeftOut",
     "RelayResult",
     "outcome_of",
     "reply_for",
@@ -42,6 +43,15 @@ OUT_OF_TIME: Final = Reply(451, "There was no time left to connect", EnhancedCod
 _LONGEST: Final = 400
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _REFUSAL: Final = re.compile(r"[0-9]{3} (?:([245])\.([0-9]{1,3})\.([0-9]{1,3}) )?(.*)", re.DOTALL)
+
+
+@frozen
+class LeftOut:
+    """A parameter of the transaction that a host was not told."""
+
+    forward_path: ForwardPath | None
+    """The recipient that it came with; ``None`` for one of MAIL."""
+    parameter: MailParameter | RcptParameter
 
 
 @frozen
@@ -64,6 +74,9 @@ class Attempt:
     """What went wrong outside the replies: no connection, no TLS, a greeting of 5yz."""
     seconds: float
     """How long it took."""
+    left_out: tuple[LeftOut, ...] = ()
+    """The parameters of the message that this host was not told, since it has no extension for
+    them. The sender is owed notice of some; see ``smtp.onward.Onward.left_out``."""
 
 
 @frozen
@@ -97,7 +110,8 @@ def reply_for(host: str, error: MailError, *, reached: bool, requires_tls: bool)
         enhanced = EnhancedCode(4, 7, 8)
     elif isinstance(error, SecurityError | TLSError):
         if requires_tls:
-            code, enhanced = 550, EnhancedCode(5, 7, 30)
+            # RFC 8689 section 4.2.1
+            code, enhanced = 550, EnhancedCode(5, 7, 10)
         else:
             enhanced = EnhancedCode(4, 7, 10)
     elif isinstance(error, LocalProtocolError):

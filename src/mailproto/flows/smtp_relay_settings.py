@@ -12,6 +12,7 @@ from mailproto._core.machine import Trace
 from mailproto.errors import LocalProtocolError
 from mailproto.flows.opening import SMTP_PORTS, Login
 from mailproto.flows.smtp_relay_route import Order, ResolveMX, shuffled
+from mailproto.smtp import Timeouts
 from mailproto.smtp.address import check_domain
 
 __all__ = ["RelaySettings", "RelayTLS"]
@@ -58,8 +59,8 @@ class RelaySettings:
     """Addresses to try of one host."""
     long_lines: bool = False
     """Allow lines of more than 998 octets in content."""
-    timeout: float | None = None
-    """Seconds for each phase instead of the times of RFC 5321 section 4.5.3.2."""
+    timeout: Timeouts | float | None = None
+    """Seconds for each phase, or for all alike, instead of those of RFC 5321 section 4.5.3.2."""
     connect_timeout: float | None = 30.0
     """Seconds to connect to one address."""
     deadline: float | None = None

@@ -6,17 +6,13 @@ Partial failure is data. Only ``check()`` makes an exception of it.
 from __future__ import annotations
 
 import enum
-import re
-from typing import Final
 
 from mailproto._core.frozen import frozen
 from mailproto.errors import CommandFailed, OutcomeUnknown
-from mailproto.smtp import ForwardPath, Reply
+from mailproto.flows.smtp_queue_id import queue_id
+from mailproto.smtp import EnhancedCode, ForwardPath, Reply
 
-__all__ = ["DeliveryUnknown", "Outcome", "RecipientResult", "SendResult"]
-
-# "queued as 4XyzAB" of Postfix and others, "id=1abcde-0001-XY" of Exim
-_QUEUE_ID: Final = re.compile(r"(?:\bqueued as <?|\bid=)([A-Za-z0-9._-]{1,64})")
+__all__ = ["DeliveryFailed", "DeliveryUnknown", "Outcome", "RecipientResult", "SendResult"]
 
 
 class Outcome(enum.Enum):
@@ -49,6 +45,16 @@ class RecipientResult:
             return Outcome.DELIVERED
         return Outcome.TEMPORARY if self.reply.temporary else Outcome.PERMANENT
 
+    @property
+    def enhanced(self) -> EnhancedCode | None:
+        """The enhanced status code of ``reply``, where it has one (RFC 3463)."""
+        return None if self.reply is None else self.reply.enhanced
+
+    @property
+    def queue_id(self) -> str | None:
+        """What the server calls the message, where it says so; in LMTP each recipient's own."""
+        return None if self.reply is None else queue_id(self.reply)
+
 
 @frozen
 class SendResult:
@@ -72,11 +78,10 @@ class SendResult:
     @property
     def queue_id(self) -> str | None:
         """What the server calls the message, where it says so."""
-        match = _QUEUE_ID.search(self.final.text) if self.final and self.final.positive else None
-        return match[1] if match else None
+        return None if self.final is None else queue_id(self.final)
 
     def check(self) -> None:
-        """Raise CommandFailed unless every recipient's message was taken.
+        """Raise DeliveryFailed unless every recipient's message was taken.
 
         Raises DeliveryUnknown where nothing was refused and a reply is missing.
         """
@@ -84,13 +89,24 @@ class SendResult:
             return
         for recipient in self.failed:
             if recipient.reply is not None:
-                raise CommandFailed(
-                    f"sending to <{recipient.forward_path}>",
-                    str(recipient.reply),
-                    code=str(recipient.reply.code),
-                    temporary=recipient.reply.temporary,
-                )
+                raise DeliveryFailed(recipient.forward_path, recipient.reply, self)
         raise DeliveryUnknown("no reply to the content has come", self)
+
+
+class DeliveryFailed(CommandFailed):
+    """A recipient's message was refused: the first such recipient, and its reply.
+
+    ``result`` has them all; the connection stays usable.
+    """
+
+    def __init__(self, forward_path: ForwardPath, reply: Reply, result: SendResult) -> None:
+        super().__init__(
+            f"sending to <{forward_path}>",
+            str(reply),
+            code=str(reply.code),
+            temporary=reply.temporary,
+        )
+        self.result = result
 
 
 class DeliveryUnknown(OutcomeUnknown):

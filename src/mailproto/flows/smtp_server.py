@@ -6,13 +6,12 @@ pipelined commands go out together, before the session waits for input (RFC 2920
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from inspect import isawaitable
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
-from attrs import define, evolve
+from attrs import evolve
 from typing_extensions import TypeVar
 
 from mailproto import sasl
@@ -33,21 +32,27 @@ from mailproto.flows.authentication import Offered, offered, settle
 from mailproto.flows.effects import Call, Flow, Secured, Wakeup, deadline, read, start_tls, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
+from mailproto.flows.smtp_client import Session
+from mailproto.flows.smtp_handler import Answer, Handler, Origin, Resume
 from mailproto.smtp import (
     NEED_DATA,
+    Atrn,
     Auth,
     AuthCancel,
     AuthResponse,
     BadContent,
     BareNewlines,
     Body,
+    Burl,
     Challenge,
+    Client,
     ConnectionClosed,
     Data,
     Ehlo,
     EndOfChunk,
     EndOfMessage,
     EnhancedCode,
+    Etrn,
     Expn,
     Helo,
     Lhlo,
@@ -60,20 +65,19 @@ from mailproto.smtp import (
     Rset,
     Server,
     ServerEvent,
+    State,
     Vrfy,
     XClient,
     XForward,
 )
 
-__all__ = ["Answer", "Context", "Handler", "Origin", "serve"]
+__all__ = ["Answer", "Context", "Handler", "Origin", "Resume", "serve"]
 
 T = TypeVar("T")
 
-Answer: TypeAlias = T | Awaitable[T] | Flow[T]
-"""What a method of a handler returns: a value, an awaitable of it (under ``aio`` only), or a flow
-that ends with it."""
-
 _UNAVAILABLE: Final = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
+# What the next XCLIENT takes back where it does not say it anew; the others stay.
+_OF_ONE_XCLIENT: Final = frozenset({"HELO", "PROTO", "LOGIN"})
 _FAREWELL: Final = 5.0
 _HANDSHAKE: Final = 60.0
 # A client that sends content keeps its time by sending so much of it.
@@ -89,74 +93,9 @@ _NO_DIRECTORY: Final = Reply(454, "Authentication is not possible now", Enhanced
 _NO_ROOM: Final = Reply(452, "Insufficient storage", EnhancedCode(4, 2, 2))
 _STORE_FAILED: Final = Reply(451, "The message cannot be stored now", EnhancedCode(4, 3, 0))
 _FAILED: Final = Reply(421, "Internal error, closing the connection", EnhancedCode(4, 3, 0))
+_NOT_THE_SUBMITTER: Final = Reply(554, "The URL is for another user", EnhancedCode(5, 7, 0))
 _TOO_SLOW: Final = Reply(421, "Timeout, closing the connection", EnhancedCode(4, 4, 2))
 _ENDING: Final = Reply(421, "The server is going down", EnhancedCode(4, 3, 2))
-
-
-@define
-class Origin:
-    """Who is at the other end, as far as the session knows by now."""
-
-    peer: Peer | None
-    tls: bool
-    hello: str = ""
-    """The domain or address literal of EHLO, HELO or LHLO, unverified."""
-    extended: bool = False
-    """Whether it was EHLO or LHLO."""
-    account: str | None = None
-    """The account that AUTH has opened, or that a trusted client has named by XCLIENT."""
-    attributes: Mapping[str, str] = MappingProxyType({})
-    """What a trusted client has said by XCLIENT or XFORWARD: ``NAME``, ``ADDR`` and so on."""
-
-
-class Handler(ABC):
-    """What an application decides about the mail of one connection.
-
-    ``None`` accepts; a ``Reply`` of 4yz or 5yz refuses. Methods are called in the order of the
-    protocol; ``mail`` begins a transaction, ``end`` or ``abandon`` ends it. A StoreError that
-    leaves a method becomes a 452 or 451.
-    """
-
-    __slots__ = ()
-
-    def mail(self, mail: Mail) -> Answer[Reply | None]:
-        """A transaction begins."""
-        return None
-
-    @abstractmethod
-    def rcpt(self, rcpt: Rcpt) -> Answer[Reply | None]:
-        """One more recipient. Accept only what ``end`` can take responsibility for."""
-
-    def data(self) -> Answer[Reply | None]:
-        """The content is about to come, for at least one recipient."""
-        return None
-
-    @abstractmethod
-    def content(self, data: bytes) -> Answer[Reply | None]:
-        """A piece of the content, cut anywhere. A refusal is kept for the end."""
-
-    @abstractmethod
-    def end(self) -> Answer[Reply | Sequence[Reply] | None]:
-        """The content is complete: when this accepts, the message is the server's to lose.
-
-        In LMTP a sequence has a reply for each accepted recipient; one reply is for all.
-        """
-
-    def abandon(self) -> Answer[None]:
-        """The transaction is over without ``end``: nothing of it counts."""
-        return None
-
-    def verify(self, text: str) -> Answer[Reply | None]:
-        """VRFY; ``None`` says 252, that mail will show."""
-        return None
-
-    def expand(self, text: str) -> Answer[Reply | None]:
-        """EXPN; ``None`` says 502, that it is not implemented."""
-        return None
-
-    def other(self, command: OtherCommand) -> Answer[Reply | None]:
-        """A command without a class; ``None`` says 500, that it is not known."""
-        return None
 
 
 @frozen
@@ -227,7 +166,7 @@ def serve(machine: Server, context: Context, peer: Peer | None = None) -> Flow[N
         except DeadlineExceeded:
             yield from session.farewell(_TOO_SLOW)
         except (ConnectionLost, TLSError):
-            yield from session.abandon()
+            yield from session.interrupt()
         except Exception:
             yield from session.farewell(_FAILED)
             raise
@@ -272,6 +211,9 @@ class _Session:
                 if machine.closing or not (yield from self._read()):
                     break
             elif isinstance(event, Signal):
+                if machine.state is State.REVERSED:
+                    yield from self._go_on_as_client()
+                    break
                 yield from self._start_tls()
             elif isinstance(event, ConnectionClosed):
                 break
@@ -285,13 +227,15 @@ class _Session:
                     machine.accept()
                 else:
                     yield from step(self, event)
-        yield from self.abandon()
+        yield from self.interrupt()
 
     def farewell(self, reply: Reply) -> Flow[None]:
         """Say why the connection ends, if the client still listens."""
         machine = self._machine
-        yield from self.abandon()
+        yield from self.interrupt()
         if machine.closing or (machine.awaiting_tls and not machine.failed):
+            return
+        if machine.state is State.REVERSED:
             return
         machine.send(reply)
         try:
@@ -303,10 +247,20 @@ class _Session:
 
     def abandon(self) -> Flow[None]:
         """Tell the handler that the transaction, if there is one, has ended."""
-        if self._in_transaction:
-            self._in_transaction = self._content_begun = False
-            self._refusal = None
+        if self._forget():
             yield from self._ask(self._handler.abandon())
+
+    def interrupt(self) -> Flow[None]:
+        """Tell the handler that the connection has ended inside the transaction, if it has."""
+        if self._forget():
+            yield from self._ask(self._handler.interrupted())
+
+    def _forget(self) -> bool:
+        """Whether there was a transaction."""
+        found = self._in_transaction
+        self._in_transaction = self._content_begun = False
+        self._refusal = None
+        return found
 
     # --- input and output
 
@@ -358,7 +312,7 @@ class _Session:
             return cast("T", (yield Call(lambda: answer)))
         return answer
 
-    def _decide(self, answer: Callable[[], Answer[Reply | None]]) -> Flow[Reply | None]:
+    def _decide(self, answer: Callable[[], Answer[T]]) -> Flow[T | Reply]:
         """What a handler answers, with what it raises as a reply."""
         try:
             return (yield from self._ask(answer()))
@@ -386,7 +340,9 @@ class _Session:
     def mail(self, event: Mail) -> Flow[None]:
         self._in_transaction = True
         reply = yield from self._decide(lambda: self._handler.mail(event))
-        if not self._reply(reply):
+        if isinstance(reply, Resume):
+            self._machine.resume(reply.offset, reply.recipients)
+        elif not self._reply(reply):
             yield from self.abandon()
 
     def rcpt(self, event: Rcpt) -> Flow[None]:
@@ -456,7 +412,8 @@ class _Session:
         login = named.get("LOGIN", _UNAVAILABLE[0])
         origin.account = None if login in _UNAVAILABLE else login
         origin.hello, origin.extended = "", False
-        origin.attributes = MappingProxyType(named)
+        kept = {k: v for k, v in origin.attributes.items() if k not in _OF_ONE_XCLIENT}
+        origin.attributes = MappingProxyType({**kept, **named})
         self._machine.accept()
 
     def forward(self, event: XForward) -> Flow[None]:
@@ -471,6 +428,38 @@ class _Session:
 
     def expand(self, event: Expn) -> Flow[None]:
         self._reply((yield from self._decide(lambda: self._handler.expand(event.text))))
+
+    def etrn(self, event: Etrn) -> Flow[None]:
+        self._reply((yield from self._decide(lambda: self._handler.etrn(event))))
+
+    def atrn(self, event: Atrn) -> Flow[None]:
+        self._reply((yield from self._decide(lambda: self._handler.atrn(event))))
+
+    def _go_on_as_client(self) -> Flow[None]:
+        """The connection was turned round: what waits for the client goes to it as to a server."""
+        yield from self._flush()
+        machine = Client(tls=self._machine.tls)
+        early = self._machine.trailing_data
+        if early:
+            machine.receive_data(early)
+        session = Session(machine, self._context.hostname)
+        yield from session.begin()
+        yield from self._ask(self._handler.turned_round(session))
+        yield from session.quit()
+
+    def burl(self, event: Burl) -> Flow[None]:
+        def fetch() -> Answer[Reply | bytes]:
+            # RFC 4468 section 3.3
+            mine = event.submitter is None or event.submitter == self._origin.account
+            return self._handler.burl(event) if mine else _NOT_THE_SUBMITTER
+
+        deciding: Flow[Reply | bytes] = self._decide(fetch)
+        answer = yield from deciding
+        if isinstance(answer, Reply):
+            yield from self.abandon()
+            self._machine.send(answer)
+        else:
+            self._machine.supply(answer)
 
     def other(self, event: OtherCommand) -> Flow[None]:
         self._reply((yield from self._decide(lambda: self._handler.other(event))))
@@ -547,5 +536,8 @@ _STEPS: Final[dict[type[ServerEvent], Callable[..., Flow[None]]]] = {
     Expn: _Session.expand,
     XClient: _Session.stand_for,
     XForward: _Session.forward,
+    Etrn: _Session.etrn,
+    Atrn: _Session.atrn,
+    Burl: _Session.burl,
     OtherCommand: _Session.other,
 }

@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
-from mailproto._core.limits import SMTPServerLimits
-from mailproto.errors import LocalProtocolError
+from typing_extensions import Unpack
+
 from mailproto.flows.opening import SMTP_PORTS, Login, TLSMode, address_literal, open_smtp
-from mailproto.flows.shutdown import Shutdown
-from mailproto.flows.smtp_client import Content, Session
-from mailproto.flows.smtp_listening import sessions
-from mailproto.flows.smtp_relay_result import Attempt, RelayResult
-from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, RecipientResult, SendResult
-from mailproto.flows.smtp_server import Context, Handler, Origin
+from mailproto.flows.smtp_client import ClosedAtEhlo, Session
+from mailproto.flows.smtp_content import Content
+from mailproto.flows.smtp_listening import Listening, ServerOptions
+from mailproto.flows.smtp_relay_result import Attempt, LeftOut, RelayResult
+from mailproto.flows.smtp_result import (
+    DeliveryFailed,
+    DeliveryUnknown,
+    Outcome,
+    RecipientResult,
+    SendResult,
+)
+from mailproto.flows.smtp_server import Handler, Origin, Resume
+from mailproto.flows.smtp_turn import turn_round
 from mailproto.flows.tls import client_context
-from mailproto.sasl import Offer as SASLOffer
 from mailproto.smtp import (
+    BareNewlines,
     BodyType,
     Capabilities,
     Command,
     ForwardPath,
+    Mail,
     MailParameter,
-    Offer,
     Rcpt,
     Reply,
     ReversePath,
+    Timeouts,
 )
 from mailproto.smtp import Client as Machine
 from mailproto.sync import connecting
@@ -36,21 +44,24 @@ if TYPE_CHECKING:
     import ssl
 
     from mailproto._core.machine import Trace
-    from mailproto.backend.directory import Directory
-    from mailproto.flows.serving import Network, Peer
+    from mailproto.flows.serving import Network
 
 __all__ = [
     "Attempt",
     "Client",
+    "DeliveryFailed",
     "DeliveryUnknown",
     "Handler",
+    "LeftOut",
     "Origin",
     "Outcome",
     "RecipientResult",
     "Relay",
     "RelayResult",
+    "Resume",
     "SendResult",
     "Server",
+    "ServerOptions",
     "connect",
     "serve",
 ]
@@ -66,8 +77,9 @@ def connect(
     domain: str | None = None,
     tls_context: ssl.SSLContext | None = None,
     allow_insecure_auth: bool = False,
+    bare_newlines: BareNewlines = BareNewlines.REJECT,
     long_lines: bool = False,
-    timeout: float | None = None,
+    timeout: Timeouts | float | None = None,
     connect_timeout: float | None = 30.0,
     trace: Trace | None = None,
 ) -> Client:
@@ -76,35 +88,52 @@ def connect(
     ``port`` is 465, 587 or 25 by default, as ``tls`` has it. ``login`` is user and password, or
     credentials of ``mailproto.sasl``. ``domain`` is how the client names itself, by default its
     address. ``tls_context`` verifies the server, by default against the system's authorities.
-    ``timeout`` bounds each phase in seconds instead of the times of RFC 5321 section 4.5.3.2.
-    ``long_lines`` allows lines of more than 998 octets in content. ``trace`` gets every line,
-    without secrets.
+    ``bare_newlines=smtp.BareNewlines.REPAIR`` makes each CR or LF of content that is no CRLF one,
+    and ``long_lines`` allows lines of more than 998 octets. ``timeout`` is seconds for each phase
+    (``smtp.Timeouts``) or for all alike, by default those of RFC 5321 section 4.5.3.2. ``trace``
+    gets every line, without secrets.
 
-    Raises ConnectionLost, TLSError, SecurityError, CommandFailed, AuthenticationFailed.
+    Where EHLO is refused for what ``flows.smtp_client.HELO_AFTER`` lists, HELO is said. Where the
+    server closes the connection at EHLO, and neither TLS nor a login is wanted, HELO is said on
+    another one (RFC 1869 section 4.7).
+
+    Raises ConnectionLost, DeadlineExceeded, TLSError, SecurityError, CommandFailed (the greeting or
+    EHLO was refused), AuthenticationFailed, SASLError, RemoteProtocolError.
     """
     if tls != "none" and tls_context is None:
         tls_context = client_context()
-    driver = connecting.dial(
-        host,
-        SMTP_PORTS[tls] if port is None else port,
-        tls=tls_context,
-        timeout=connect_timeout,
-    )
-    try:
-        machine = Machine(
-            lmtp=lmtp,
-            tls=tls == "implicit",
-            allow_insecure_auth=allow_insecure_auth,
-            long_lines=long_lines,
-            trace=trace,
+
+    def attempt(*, extended: bool) -> Client:
+        driver = connecting.dial(
+            host,
+            SMTP_PORTS[tls] if port is None else port,
+            tls=tls_context,
+            timeout=connect_timeout,
         )
-        name = address_literal(driver.local_address) if domain is None else domain
-        session = Session(machine, name, timeout=timeout)
-        driver.run(open_smtp(session, tls, login))
-    except BaseException:
-        driver.abort()
-        raise
-    return Client(driver, session)
+        try:
+            machine = Machine(
+                lmtp=lmtp,
+                tls=tls == "implicit",
+                allow_insecure_auth=allow_insecure_auth,
+                bare_newlines=bare_newlines,
+                long_lines=long_lines,
+                timeouts=Timeouts.of(timeout),
+                trace=trace,
+            )
+            name = address_literal(driver.local_address) if domain is None else domain
+            session = Session(machine, name, extended=extended)
+            driver.run(open_smtp(session, tls, login))
+        except BaseException:
+            driver.abort()
+            raise
+        return Client(driver, session)
+
+    try:
+        return attempt(extended=True)
+    except ClosedAtEhlo:
+        if tls != "none" or login is not None:
+            raise
+        return attempt(extended=False)
 
 
 def serve(
@@ -114,62 +143,28 @@ def serve(
     *,
     tls_context: ssl.SSLContext | None = None,
     implicit_tls: bool = False,
-    hostname: str = "localhost",
-    lmtp: bool = False,
-    directory: Directory | None = None,
-    sasl: SASLOffer | None = None,
-    offer: Offer | None = None,
-    require_auth: bool = False,
-    allow_insecure_auth: bool = False,
-    trusts_forwarding: Callable[[Peer], bool] | None = None,
-    greeting_delay: float | None = None,
-    limits: SMTPServerLimits | None = None,
-    timeout: float | None = None,
     proxied_by: Collection[Network] = (),
     trace: Trace | None = None,
+    **options: Unpack[ServerOptions],
 ) -> Server:
     """Serve SMTP or LMTP on one port; what is decided about mail, ``handler`` decides.
 
     ``handler`` makes the ``Handler`` of one connection, and is usually the class itself. ``port``
     0 lets the system choose; the server has it as ``port``. ``tls_context`` is for STARTTLS, or
-    from the first octet with ``implicit_tls``. ``hostname`` is how the server calls itself.
-    AUTH is offered for the users of ``directory``, by the mechanisms of ``sasl``, and mail of
-    others refused with ``require_auth``; without TLS only if ``allow_insecure_auth``. ``offer``
-    says what else is offered; AUTH, STARTTLS, XCLIENT and XFORWARD in it are set from the other
-    arguments. ``trusts_forwarding`` says who may use XCLIENT and XFORWARD. Clients that speak
-    within ``greeting_delay`` seconds, before the greeting, are refused.
-    ``timeout`` bounds a command, or 64 KiB of content, instead of the RFC's five minutes.
-    ``proxied_by`` are the networks of proxies that must begin with a PROXY header. ``trace`` gets
-    every line, without secrets.
+    from the first octet with ``implicit_tls``. ``proxied_by`` are the networks of proxies that must
+    begin with a PROXY header. ``trace`` gets every line, without secrets. ``options`` are the
+    fields of ``flows.smtp_server.Context``: ``hostname``, ``lmtp``, ``directory``, ``offer`` and
+    so on.
 
     Raises OSError when the address cannot be had, LocalProtocolError for ``implicit_tls`` without
     ``tls_context``.
     """
-    if implicit_tls and tls_context is None:
-        raise LocalProtocolError("implicit_tls needs a tls_context")
-    if directory is not None and sasl is None:
-        sasl = SASLOffer(allow_insecure_auth=allow_insecure_auth)
-    context = Context(
-        handler=handler,
-        shutdown=Shutdown(),
-        hostname=hostname,
-        lmtp=lmtp,
-        directory=directory,
-        sasl=sasl,
-        offer=Offer() if offer is None else offer,
-        require_auth=require_auth,
-        allow_insecure_auth=allow_insecure_auth,
-        trusts_forwarding=trusts_forwarding,
-        greeting_delay=greeting_delay,
-        limits=SMTPServerLimits() if limits is None else limits,
-        timeout=timeout,
-    )
-    starttls = tls_context is not None and not implicit_tls
-    server = Server(context.shutdown)
+    listening = Listening.of(handler, options, tls_context, implicit_tls=implicit_tls, trace=trace)
+    server = Server(listening.shutdown)
     server.port = server.listen(
         host,
         port,
-        sessions(context, implicit_tls=implicit_tls, starttls=starttls, trace=trace),
+        listening.sessions,
         tls=tls_context,
         implicit_tls=implicit_tls,
         proxied_by=proxied_by,
@@ -212,7 +207,7 @@ class Client(connecting.Client):
     def send(
         self,
         content: Content,
-        reverse_path: ReversePath | str | None = None,
+        reverse_path: Mail | ReversePath | str | None = None,
         forward_paths: Iterable[ForwardPath | Rcpt | str] | None = None,
         *,
         size: int | None = None,
@@ -220,13 +215,21 @@ class Client(connecting.Client):
         body: BodyType | None = None,
         chunking: bool | None = None,
     ) -> SendResult:
-        """Send a message: an ``EmailMessage``, octets with CRLF, or pieces of them.
+        """Send a message: an ``EmailMessage``, octets with CRLF, pieces of them, or a
+        binary file.
 
-        The paths are by default those in the header of an ``EmailMessage``. What became of each
-        recipient is in the result; CommandFailed is raised when no recipient's message was taken,
-        DeliveryUnknown when the connection ended before the answer. A refusal leaves the
-        connection usable. ``body`` says what the content is where it cannot be seen, and
-        ``chunking`` whether to send it by BDAT; by default both are chosen.
+        Of pieces, files and streams a bounded part is in memory at a time; ``size`` is the number
+        of their octets, where it is known. The paths are by default those in the header of an
+        ``EmailMessage``. A sender with parameters is given as ``smtp.Mail``, a recipient as
+        ``smtp.Rcpt``; ``parameters`` and ``body`` say the same beside an address. ``chunking`` says
+        whether to use BDAT, by default where that saves a round trip.
+
+        What became of each recipient is in the result. Raises DeliveryFailed when no recipient's
+        message was taken and DeliveryUnknown when the connection ended before the answer; both have
+        the result. Raises LocalProtocolError for what cannot be sent, AddressError for an address
+        that is none, ConnectionLost, DeadlineExceeded and RemoteProtocolError when the conversation
+        breaks before the content was sent whole. After a refusal, and after what is raised before
+        anything was sent, the connection is as it was; after all others it is closed.
         """
         flow = self.session.send(
             content,
@@ -243,7 +246,12 @@ class Client(connecting.Client):
         return result
 
     def call(self, command: Command) -> Reply:
-        """The reply to any one command, as data."""
+        """The reply to any one command, as data.
+
+        This and the methods below raise LocalProtocolError for what cannot be sent now, and
+        ConnectionLost, DeadlineExceeded or RemoteProtocolError when the conversation breaks; a
+        refusal is a reply like any other.
+        """
         return self.run(self.session.call(command))
 
     def verify(self, text: str) -> Reply:
@@ -257,6 +265,27 @@ class Client(connecting.Client):
     def help(self, topic: str = "") -> Reply:
         """HELP: what the server says about itself."""
         return self.run(self.session.help(topic))
+
+    def etrn(self, node: str) -> Reply:
+        """ETRN: send what waits for a node; ``@node`` with its subdomains, ``#`` for a queue."""
+        return self.run(self.session.etrn(node))
+
+    def atrn(
+        self,
+        handler: Callable[[Origin], Handler],
+        domains: Iterable[str] = (),
+        **options: Unpack[ServerOptions],
+    ) -> Reply:
+        """ATRN: have the mail for ``domains``, or for all that the login may have, sent here.
+
+        The connection is turned round: the server becomes a client, and what it sends is decided
+        about by ``handler``, as in ``serve``, with the same ``options``. After a positive reply the
+        mail has come and the connection is closed.
+        """
+        reply = self.run(turn_round(self.session, domains, handler, options))
+        if reply.positive:
+            self.close()
+        return reply
 
     def noop(self) -> Reply:
         """NOOP: is the server there?"""

@@ -1,0 +1,74 @@
+"""One command and its reply: what every conversation of an SMTP client is made of."""
+
+from __future__ import annotations
+
+from mailproto.errors import CommandFailed, ConnectionLost, RemoteProtocolError
+from mailproto.flows.effects import Flow, deadline, read, write
+from mailproto.smtp import Challenge, Client, Command, ConnectionClosed, Reply
+from mailproto.smtp.states import NAMES
+
+__all__ = ["Conversation", "expect"]
+
+
+class Conversation:
+    """A machine and its waits, each within the time of its phase; methods are flows."""
+
+    def __init__(self, machine: Client) -> None:
+        self.machine = machine
+
+    def call(self, command: Command) -> Flow[Reply]:
+        """The reply to any one command, as data.
+
+        Raises LocalProtocolError for a command that cannot be sent now.
+        """
+        self.expect_silence()
+        self.machine.send(command)
+        return (yield from self.reply())
+
+    def reply(self) -> Flow[Reply]:
+        """Send what waits, and read the next reply."""
+        event = yield from self.event()
+        if isinstance(event, Challenge):
+            name = NAMES[type(self.machine.answered)]
+            raise RemoteProtocolError(f"a challenge does not answer {name}")
+        return event
+
+    def event(self) -> Flow[Reply | Challenge]:
+        """Send what waits, and read until something answers it."""
+        machine = self.machine
+        yield from self.arm()
+        yield from write(machine.data_to_send())
+        ended = False
+        while True:
+            try:
+                event = machine.next_event()
+            except RemoteProtocolError as error:
+                if ended:
+                    raise ConnectionLost(str(error)) from None
+                raise
+            if isinstance(event, Reply | Challenge):
+                return event
+            if isinstance(event, ConnectionClosed):
+                raise ConnectionLost("the server closed the connection")
+            data = yield from read()
+            ended = not data
+            machine.receive_data(data or b"")
+
+    def arm(self) -> Flow[None]:
+        """Begin the time of the phase."""
+        yield from deadline(self.machine.timeout_hint)
+
+    def expect_silence(self) -> None:
+        """See that nothing has come that would be taken for the reply to the next command."""
+        if self.machine.pending or self.machine.awaiting_tls:
+            return
+        event = self.machine.next_event()
+        if isinstance(event, Reply):
+            raise ConnectionLost(f"the server closes the connection: {event}")
+
+
+def expect(command: str, reply: Reply) -> Reply:
+    """``reply`` where it is positive; else raises CommandFailed."""
+    if not reply.positive:
+        raise CommandFailed(command, str(reply), code=str(reply.code), temporary=reply.temporary)
+    return reply

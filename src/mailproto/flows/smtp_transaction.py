@@ -1,0 +1,287 @@
+"""One mail transaction of a client: envelope, content, and what became of each recipient.
+
+Commands go out in as few writes as PIPELINING and CHUNKING allow (RFC 2920, RFC 3030). From the
+first octet that may complete the content on, a lost connection leaves the outcome unknown; before
+it, nothing was delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from mailproto.errors import RemoteProtocolError, TransportError
+from mailproto.flows.effects import Flow, close, write
+from mailproto.flows.smtp_content import Rest, Source
+from mailproto.flows.smtp_conversation import Conversation
+from mailproto.flows.smtp_result import DeliveryUnknown, RecipientResult, SendResult
+from mailproto.smtp import (
+    Bdat,
+    Body,
+    Data,
+    EndOfMessage,
+    Mail,
+    Rcpt,
+    Reply,
+    Rset,
+    State,
+    TransId,
+)
+
+__all__ = ["INLINE", "Transaction"]
+
+INLINE: Final = 64 * 1024
+"""Octets of content that go out together with the envelope, before a recipient is accepted."""
+
+# RCPT commands in one write: a server that answers at once cannot fill the buffers both ways.
+_GROUP: Final = 100
+
+
+class Transaction:
+    """The state of one transaction; ``run`` is the flow.
+
+    ``chunking`` sends the content by BDAT. ``octets`` is the content where it is at hand whole;
+    ``source`` has it otherwise.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        mail: Mail,
+        recipients: Sequence[Rcpt],
+        *,
+        source: Source,
+        octets: bytes | None = None,
+        chunking: bool = False,
+    ) -> None:
+        self._conversation = conversation
+        self._machine = conversation.machine
+        self._mail = mail
+        self._recipients = recipients
+        self._source = source
+        self._octets = octets
+        self._chunking = chunking
+        # The replies to RCPT, or what stands for them, and those to the content.
+        self._replies: list[Reply] = []
+        self._finals: list[Reply] = []
+        # Whether the server may have the content whole.
+        self._complete = False
+
+    def run(self) -> Flow[SendResult]:
+        """Send the message. Raises DeliveryUnknown; LocalProtocolError closes the connection."""
+        try:
+            yield from self._run()
+        except (TransportError, RemoteProtocolError) as error:
+            if not self._complete:
+                raise
+            message = f"no reply to the content: {error}"
+            raise DeliveryUnknown(message, self._result()) from error
+        yield from self._reset()
+        return self._result()
+
+    def _run(self) -> Flow[None]:
+        machine = self._machine
+        if machine.offers("PIPELINING") and not self._may_be_resumed:
+            refusal = yield from self._begin_pipelined()
+        else:
+            refusal = yield from self._begin()
+        if refusal is not None:
+            # Each recipient that was accepted fails with it, the others for their own reason.
+            self._replies = [r if not r.positive else refusal for r in self._replies]
+        elif self._complete:
+            yield from self._read_finals(machine.recipients)
+        elif self._chunking:
+            yield from self._send_chunks()
+        else:
+            yield from self._send_content()
+
+    def _reset(self) -> Flow[None]:
+        """Say RSET where something of the transaction is left; the result is known by now."""
+        if self._machine.state is State.READY or self._machine.closing:
+            return
+        try:
+            yield from self._conversation.call(Rset())
+        except (TransportError, RemoteProtocolError):
+            yield from close()
+
+    # --- the envelope
+
+    def _begin(self) -> Flow[Reply | None]:
+        """One command after the other; why no content can be sent."""
+        machine, conversation = self._machine, self._conversation
+        reply = yield from conversation.call(self._mail)
+        if not reply.positive:
+            self._answer_all(reply)
+            return reply
+        if machine.resumed is not None:
+            # The recipients are those of the session that was interrupted (RFC 1845 section 3).
+            self._answer_all(reply)
+            self._go_on_from(machine.resumed)
+        for recipient in self._recipients[len(self._replies) :]:
+            reply = yield from conversation.call(recipient)
+            self._replies.append(reply)
+            if machine.closing:
+                self._answer_all(reply)
+                return reply
+        if not machine.recipients and machine.resumed is None:
+            return self._replies[-1]
+        if self._chunking:
+            return None
+        return _refusal((yield from conversation.call(Data())))
+
+    @property
+    def _may_be_resumed(self) -> bool:
+        return any(p.keyword == TransId.keyword for p in self._mail.parameters)
+
+    def _go_on_from(self, offset: int) -> None:
+        """Leave out the octets that the server has already."""
+        self._source = Rest(self._source, offset, whole_lines=not self._chunking)
+        if self._octets is not None:
+            self._octets = self._octets[offset:]
+
+    def _begin_pipelined(self) -> Flow[Reply | None]:
+        """All commands of a group in one write."""
+        machine, conversation = self._machine, self._conversation
+        machine.send(self._mail)
+        accepted: Reply | None = None
+        waiting = iter(self._recipients)
+        sent = 0
+        while sent < len(self._recipients):
+            for recipient in islice(waiting, _GROUP):
+                machine.send(recipient)
+                sent += 1
+            if sent == len(self._recipients):
+                self._end_group()
+            if accepted is None:
+                accepted = yield from conversation.reply()
+            while len(self._replies) < sent and not machine.closing:
+                self._replies.append((yield from conversation.reply()))
+            if machine.closing:
+                last = self._replies[-1] if self._replies else accepted
+                self._answer_all(last)
+                return last
+            if not accepted.positive:
+                self._replies.clear()
+                self._answer_all(accepted)
+                if sent < len(self._recipients):
+                    return accepted
+        if not self._chunking:
+            return _refusal((yield from conversation.reply()))
+        if machine.recipients:
+            return None
+        if self._complete:
+            # Nobody was accepted, so that this cannot be but a refusal.
+            self._complete = False
+            yield from conversation.reply()
+        return self._replies[-1]
+
+    def _end_group(self) -> None:
+        """What follows the last RCPT without waiting: DATA, or the content if it is small."""
+        machine = self._machine
+        if not self._chunking:
+            machine.send(Data())
+        elif self._octets is not None and len(self._octets) <= INLINE:
+            machine.send(Bdat(len(self._octets), last=True))
+            machine.send(Body(self._octets))
+            self._complete = True
+
+    def _answer_all(self, reply: Reply) -> None:
+        """Let ``reply`` stand for the replies that will not come."""
+        self._replies += [reply] * (len(self._recipients) - len(self._replies))
+
+    # --- the content
+
+    def _send_content(self) -> Flow[None]:
+        """Send the content after DATA, and its end; nothing of it where nobody was accepted."""
+        machine = self._machine
+        recipients = machine.recipients
+        if recipients or machine.resumed is not None:
+            yield from self._send_pieces()
+        yield from self._try_send(EndOfMessage())
+        self._complete = True
+        yield from self._read_finals(recipients)
+
+    def _send_pieces(self) -> Flow[None]:
+        piece = yield from self._next_piece()
+        while piece is not None:
+            yield from self._try_send(Body(piece))
+            piece = yield from self._next_piece()
+            if piece is not None:
+                # The last one goes out with the end of the content.
+                yield from self._conversation.arm()
+                yield from write(self._machine.data_to_send())
+
+    def _send_chunks(self) -> Flow[None]:
+        """Send the content by BDAT: octets as one chunk, pieces as one chunk each."""
+        machine = self._machine
+        recipients = machine.recipients
+        if self._octets is not None:
+            yield from self._try_send(Bdat(len(self._octets), last=True))
+            yield from self._send_pieces()
+        else:
+            piece = yield from self._next_piece()
+            while piece is not None:
+                following = yield from self._next_piece()
+                last = following is None
+                yield from self._try_send(Bdat(len(piece), last=last))
+                yield from self._try_send(Body(piece))
+                if last:
+                    break
+                reply = yield from self._conversation.reply()
+                if not reply.positive or machine.closing:
+                    self._finals = [reply] * (recipients if machine.lmtp else 1)
+                    return
+                piece = following
+            else:
+                yield from self._try_send(Bdat(0, last=True))
+        self._complete = True
+        yield from self._read_finals(recipients)
+
+    def _next_piece(self) -> Flow[bytes | None]:
+        """The next octets of the content, none of them ever empty."""
+        piece: bytes | None = b""
+        try:
+            while piece == b"":
+                piece = yield from self._source.next()
+        except Exception:
+            # Half a message is out, and nothing but the end of the connection takes it back.
+            yield from close()
+            raise
+        return piece
+
+    def _try_send(self, command: Bdat | Body | EndOfMessage) -> Flow[None]:
+        try:
+            self._machine.send(command)
+        except Exception:
+            # The same: what is wrong with a piece is found only when it is due.
+            yield from close()
+            raise
+
+    def _read_finals(self, recipients: int) -> Flow[None]:
+        """The replies to the whole content: one, in LMTP one for each accepted recipient."""
+        machine = self._machine
+        expected = recipients if machine.lmtp else 1
+        while len(self._finals) < expected and not machine.closing:
+            self._finals.append((yield from self._conversation.reply()))
+        self._finals += self._finals[-1:] * (expected - len(self._finals))
+
+    # --- the result
+
+    def _result(self) -> SendResult:
+        """What became of each recipient, as far as that is known."""
+        results: list[RecipientResult] = []
+        position = 0
+        for number, recipient in enumerate(self._recipients):
+            reply = self._replies[number] if number < len(self._replies) else None
+            if reply is not None and reply.positive:
+                place = position if self._machine.lmtp else 0
+                reply = self._finals[place] if place < len(self._finals) else None
+                position += 1
+            results.append(RecipientResult(recipient.forward_path, reply))
+        final = self._finals[-1] if position and self._finals else None
+        return SendResult(tuple(results), final)
+
+
+def _refusal(reply: Reply) -> Reply | None:
+    return None if reply.positive else reply

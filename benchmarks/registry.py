@@ -6,8 +6,10 @@ each peer's module has a function of the role's name, which takes the input and 
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,9 @@ CHUNK = 64 * KIB
 PEERS: dict[str, tuple[str, ...]] = {
     "smtp_server": ("mailproto", "aiosmtpd", "twisted"),
     "smtp_client": ("mailproto", "smtplib"),
+    "smtp_submission": ("mailproto", "smtplib", "aiosmtplib"),
+    "smtp_submission_pipelined": ("mailproto", "smtplib", "aiosmtplib"),
+    "smtp_loopback": ("mailproto", "aiosmtpd", "twisted"),
     "imap_client": ("mailproto", "imapclient", "imap_codec"),
     "imap_server": ("mailproto", "pymap"),
     "pop3_client": ("mailproto", "poplib"),
@@ -43,6 +48,12 @@ class Job:
     """How many octets cross the wire."""
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process and of those it has started and waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A peer ready to run: everything before `run` and after it costs nothing."""
@@ -50,6 +61,8 @@ class Prepared:
     run: Callable[[], Any]
     read: Callable[[Any], Any] = lambda result: result
     """Puts the result into the words of `Job.expected`."""
+    clock: Callable[[], float] = cpu_seconds
+    """What `run` is measured by."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import data
+from loopback import transaction
 from registry import KIB, MIB, Job, in_chunks, workload
 
 Exchange = tuple[bytes, int]
@@ -73,6 +74,43 @@ def smtp_client_content_base64(units: int) -> Job:
 def smtp_client_content_worst(units: int) -> Job:
     """SMTP client, encoding 1 MiB in which every line is a dot"""
     return submissions(data.dots_content(MIB), units)
+
+
+def sessions(content: bytes, count: int) -> Job:
+    """As many messages to submit; what must come out are the octets between 354 and 250."""
+    wire = data.stuffed(content)
+    return Job((content, count), [wire] * count, len(wire) * count)
+
+
+@workload(role="smtp_submission", unit="transaction of 2 KiB", units=10_000)
+def smtp_client_small_sequential(units: int) -> Job:
+    """SMTP client, 2 KiB transactions, one command at a time"""
+    return sessions(data.normal_content(2 * KIB), units)
+
+
+@workload(role="smtp_submission_pipelined", unit="transaction of 2 KiB", units=10_000)
+def smtp_client_small_pipelined(units: int) -> Job:
+    """SMTP client, 2 KiB transactions, pipelined by who can (smtplib and aiosmtplib cannot)"""
+    return sessions(data.normal_content(2 * KIB), units)
+
+
+def loopback(count: int, mode: str) -> Job:
+    """So many messages over one connection, from `loopback.py`."""
+    content = data.normal_content(2 * KIB)
+    octets = sum(len(chunk) for chunk, _ in transaction(content, mode))
+    return Job((count, mode), [content] * count, octets * count)
+
+
+@workload(role="smtp_loopback", unit="transaction of 2 KiB", units=2_000)
+def smtp_loopback_pipelined(units: int) -> Job:
+    """SMTP server over loopback, its process only, 2 KiB transactions, pipelined"""
+    return loopback(units, "pipelined")
+
+
+@workload(role="smtp_loopback", unit="transaction of 2 KiB", units=2_000)
+def smtp_loopback_sequential(units: int) -> Job:
+    """SMTP server over loopback, its process only, 2 KiB transactions, one command at a time"""
+    return loopback(units, "sequential")
 
 
 @workload(role="imap_client", unit="message", units=10_000)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from importlib.metadata import version
 
 from aiosmtpd.smtp import SMTP
+from loopback import Sender, await_word, one_core
 from registry import Prepared
 
 VERSION = version("aiosmtpd")
@@ -64,3 +66,31 @@ def smtp_server(given):
         return handler.messages
 
     return Prepared(lambda: asyncio.run(drive()))
+
+
+def smtp_loopback(given):
+    """The same over sockets, on asyncio's own loop."""
+    count, mode = given
+    one_core()
+    loop, handler = asyncio.new_event_loop(), Handler()
+
+    def protocol():
+        return SMTP(handler, loop=loop, hostname="mx.example.test")
+
+    server = loop.run_until_complete(loop.create_server(protocol, "127.0.0.1", 0))
+    sender = Sender(server.sockets[0].getsockname()[1], count, mode)
+    await_word(loop, sender, b"ready")
+
+    def run():
+        sender.start()
+        await_word(loop, sender, b"done")
+        return handler.messages
+
+    def read(messages):
+        sender.close()
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.close()
+        return messages
+
+    return Prepared(run, read, time.process_time)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from registry import CHUNK, Prepared, in_chunks, new_processes
 
 from mailproto import __version__, imap, pop3, smtp
@@ -192,7 +194,7 @@ def smtp_ready_for_mail():
     client.next_event()
     client.send(smtp.Ehlo("client.example.test"))
     client.data_to_send()
-    client.receive_data(b"250-mx.example.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+    client.receive_data(b"250-mx.example.test\r\n250-PIPELINING\r\n250-SIZE 10485760\r\n250 8BITMIME\r\n")
     client.next_event()
     return client
 
@@ -225,6 +227,109 @@ def smtp_client(given):
         lambda: [submit(client, chunks) for _ in range(count)],
         lambda sent: [b"".join(wire) for wire in sent],
     )
+
+
+# --------------------------------------------------------------------------- SMTP submission
+
+OK, GO_AHEAD = b"250 2.0.0 OK\r\n", b"354 End data with <CR><LF>.<CR><LF>\r\n"
+
+
+def smtp_submission(given):
+    """Whole transactions, one command at a time."""
+    content, count = given
+    client = smtp_ready_for_mail()
+    sender = smtp.Mailbox("sender", "example.test")
+    recipient = smtp.Mailbox("recipient", "example.test")
+
+    def ask(command, reply):
+        client.send(command)
+        sent = client.data_to_send()
+        client.receive_data(reply)
+        assert client.next_event().positive
+        return sent
+
+    def submit():
+        ask(smtp.Mail(sender, len(content)), OK)
+        ask(smtp.Rcpt(recipient), OK)
+        ask(smtp.Data(), GO_AHEAD)
+        client.send(smtp.Body(content))
+        return ask(smtp.EndOfMessage(), OK)
+
+    return Prepared(lambda: [submit() for _ in range(count)])
+
+
+def smtp_submission_pipelined(given):
+    """Whole transactions: the envelope and DATA in one write."""
+    content, count = given
+    client = smtp_ready_for_mail()
+    sender = smtp.Mailbox("sender", "example.test")
+    recipient = smtp.Mailbox("recipient", "example.test")
+
+    def submit():
+        client.send(smtp.Mail(sender, len(content)))
+        client.send(smtp.Rcpt(recipient))
+        client.send(smtp.Data())
+        client.data_to_send()
+        client.receive_data(OK + OK + GO_AHEAD)
+        for _ in range(3):
+            assert client.next_event().positive
+        client.send(smtp.Body(content))
+        client.send(smtp.EndOfMessage())
+        sent = client.data_to_send()
+        client.receive_data(OK)
+        assert client.next_event().positive
+        return sent
+
+    return Prepared(lambda: [submit() for _ in range(count)])
+
+
+# --------------------------------------------------------------------------- SMTP over loopback
+
+
+def smtp_loopback(given):
+    """The asyncio server with a handler that keeps messages, over sockets."""
+    import asyncio
+
+    from loopback import Sender, await_word, one_core
+
+    from mailproto.aio.smtp import serve
+    from mailproto.flows.smtp_server import Handler
+
+    count, mode = given
+    messages = []
+
+    class Sink(Handler):
+        def __init__(self, origin):
+            self.pieces = []
+
+        def rcpt(self, rcpt):
+            return None
+
+        def content(self, data):
+            self.pieces.append(data)
+
+        def end(self):
+            messages.append(b"".join(self.pieces))
+            self.pieces = []
+
+    one_core()
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(serve(Sink, "127.0.0.1", 0, hostname="mx.example.test"))
+    sender = Sender(server.port, count, mode)
+    await_word(loop, sender, b"ready")
+
+    def run():
+        sender.start()
+        await_word(loop, sender, b"done")
+        return messages
+
+    def read(result):
+        sender.close()
+        loop.run_until_complete(server.close())
+        loop.close()
+        return result
+
+    return Prepared(run, read, time.process_time)
 
 
 # --------------------------------------------------------------------------- IMAP client

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import time
 from collections import deque
 from importlib.metadata import version
 
+from loopback import Sender, one_core
 from registry import Prepared
-from twisted.internet import defer
+from twisted.internet import defer, reactor
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
 from twisted.mail import pop3, smtp
 from zope.interface import implementer
@@ -124,3 +128,60 @@ def pop3_server_list(given):
 def pop3_server_uidl(given):
     maildrop = Maildrop(sizes=given, unique_ids=[text.encode() for text in given])
     return Prepared(lambda: pop3_answers(maildrop, b"UIDL\r\n", 1), read_pop3)
+
+
+class Words(FileDescriptor):
+    """Notes that the client of the loopback has said a word."""
+
+    def __init__(self, sender):
+        super().__init__(reactor)
+        self.said, self.fileno = False, sender.fileno
+
+    def doRead(self):  # Twisted's name
+        self.said = True
+        self.stopReading()
+
+
+def await_word(sender, word):
+    """Run the reactor until the client has said `word`."""
+    words = Words(sender)
+    words.startReading()
+    while not words.said:
+        reactor.runUntilCurrent()
+        reactor.doIteration(reactor.timeout())
+    sender.check(word)
+
+
+def smtp_loopback(given):
+    """The same over sockets, on Twisted's reactor."""
+    count, mode = given
+    one_core()
+    if not reactor.running:
+        reactor.startRunning(installSignalHandlers=False)
+    messages = []
+
+    class Sessions(Factory):
+        noisy = False
+
+        def buildProtocol(self, address):  # Twisted's name
+            protocol = smtp.ESMTP()
+            protocol.timeout, protocol.noisy = None, False
+            protocol.delivery = Delivery(messages)
+            return protocol
+
+    port = reactor.listenTCP(0, Sessions(), interface="127.0.0.1")
+    sender = Sender(port.getHost().port, count, mode)
+    await_word(sender, b"ready")
+
+    def run():
+        sender.start()
+        await_word(sender, b"done")
+        return messages
+
+    def read(result):
+        sender.close()
+        port.stopListening()
+        reactor.iterate(0.01)
+        return result
+
+    return Prepared(run, read, time.process_time)

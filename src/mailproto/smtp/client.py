@@ -7,8 +7,8 @@ before it were accepted; a reply that nothing waits for ends the connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, Final, TypeAlias
 
 from attrs import evolve
 
@@ -62,6 +62,13 @@ ClientEvent: TypeAlias = Reply | Challenge
 
 _HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
+_CHUNKS: Final = (Bdat, Burl)
+
+# Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
+_CHUNK: Final = State.CHUNK
+_CLOSED: Final = State.CLOSED
+_READY: Final = State.READY
+_REVERSED: Final = State.REVERSED
 
 
 class Client(Machine[ClientEvent, Command]):
@@ -287,26 +294,33 @@ class Client(Machine[ClientEvent, Command]):
         else:
             self._terms.check(item)
             data = serialize_command(item)
-            if isinstance(item, Bdat | Burl):
+            if isinstance(item, _CHUNKS):
                 self._begin_chunk(item)
         self._output.write(data)
         if self._trace is not None:
             self._trace_command(item, data)
-        if isinstance(item, Mail | Rcpt):
+        self._pending.append(item)
+        self._open_group = kind in MAY_BE_FOLLOWED
+        self._projected = PROJECTED.get(kind, self._projected)
+        if isinstance(item, Rcpt):
             self._terms.note(item)
+        elif isinstance(item, Mail):
+            self._terms.note(item)
+            if item.parameters and _is_resumable(item):
+                # What may come next depends on the answer (RFC 1845 section 3).
+                self._open_group = False
         elif kind is EndOfMessage:
             self._content = None
             self._due = self._recipients if self._lmtp else 1
-        self._pending.append(item)
-        self._open_group = kind in MAY_BE_FOLLOWED and not _is_last_of_group(item)
-        self._projected = PROJECTED.get(kind, self._projected)
-        if isinstance(item, Bdat):
+        elif isinstance(item, Bdat):
             self._after_chunk()
         elif isinstance(item, Burl):
             self._projected = State.READY if item.last else State.BETWEEN_CHUNKS
+            # RFC 4468 section 3.2
+            self._open_group = not item.last
 
     def _send_content(self, data: bytes) -> None:
-        if self._projected is State.CHUNK:
+        if self._projected is _CHUNK:
             assert self._chunks is not None
             self._output.write(self._chunks.feed(data))
             self._after_chunk()
@@ -368,9 +382,9 @@ class Client(Machine[ClientEvent, Command]):
 
     def _advance(self) -> ClientEvent | ConnectionClosed | Signal:
         while True:
-            if self._state is State.REVERSED:
+            if self._state is _REVERSED:
                 return PAUSED
-            if self._state is State.CLOSED:
+            if self._state is _CLOSED:
                 self._input.clear()
                 return ConnectionClosed() if self._input.ended else NEED_DATA
             line = self._input.line(self._limits.reply_line)
@@ -415,18 +429,20 @@ class Client(Machine[ClientEvent, Command]):
         return ConnectionClosed()
 
     def _take_reply(self, code: int, lines: tuple[str, ...]) -> ClientEvent:
-        if not self._pending:
+        pending = self._pending
+        if not pending:
             return self._take_unasked(code, lines)
-        command = self._pending[0]
+        command = pending[0]
         kind = type(command)
-        if (
-            300 <= code < 400
+        if code < 300:
+            if kind is Data:
+                raise RemoteProtocolError(f"{code} does not answer DATA")
+        elif (
+            code < 400
             and kind not in _MAY_BE_INTERMEDIATE
             and not (code == 355 and _is_resumable(command))
         ):
             raise RemoteProtocolError(f"{code} does not answer {NAMES[kind]}")
-        if code < 300 and kind is Data:
-            raise RemoteProtocolError(f"{code} does not answer DATA")
         reply = parse_reply(code, lines, enhanced=kind not in _HELLOS)
         self._answered = command
         if code == 421:
@@ -435,19 +451,27 @@ class Client(Machine[ClientEvent, Command]):
         if self._due > 1 and kind is EndOfMessage:
             self._due -= 1
             return reply
-        if isinstance(command, Bdat | Burl):
+        if isinstance(command, _CHUNKS):
             if self._chunk_replies_due(command):
                 return reply
             state = self._after_chunk_reply(command, code)
         else:
             state = after(self._state, kind, code)
-        self._pending.popleft()
+        pending.popleft()
         self._state = state
-        self._take_effect(command, code, reply)
-        if not self._pending and self._projected is not State.CHUNK:
-            self._projected = self._state
-        if 300 <= code < 400 and kind is not Data and kind is not Mail:
-            return _challenge(reply)
+        if state is _READY:
+            self._recipients = 0
+            self._resumed = None
+        if not pending and self._projected is not _CHUNK:
+            self._projected = state
+        if code >= 400:
+            return reply
+        if kind is Rcpt:
+            self._recipients += 1
+        else:
+            effect = self._EFFECTS.get(kind)
+            if effect is not None:
+                return effect(self, reply)
         return reply
 
     def _chunk_replies_due(self, chunk: Bdat | Burl) -> bool:
@@ -486,41 +510,56 @@ class Client(Machine[ClientEvent, Command]):
         self._content = None
         self._chunks = None
 
-    def _take_effect(self, command: Command, code: int, reply: Reply) -> None:
-        kind = type(command)
-        if self._state is State.READY:
-            self._recipients = 0
-            self._resumed = None
-        if code >= 400:
-            return
-        if kind is Rcpt:
-            self._recipients += 1
-        elif code == 355:
+    # --- what positive replies do besides
+
+    def _in_transaction(self, reply: Reply) -> Reply:
+        if reply.code == 355:
             self._resumed = _offset(reply.lines[0])
-        elif kind is Data:
-            if self._lmtp and not self._recipients:
-                raise RemoteProtocolError("354 although no recipient was accepted")
-            self._content = OutgoingContent(self._bare_newlines, self._long_lines)
-        elif kind is Ehlo or kind is Lhlo:
-            self._terms.capabilities = Capabilities.of_reply(reply)
-        elif kind is Helo:
-            self._terms.capabilities = Capabilities.of_reply(Reply(code, reply.lines[:1]))
-        elif kind is StartTLS:
-            self._await_tls()
-        elif kind is XClient:
-            # What was offered was offered to another.
-            self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
+        return reply
+
+    def _content_may_come(self, reply: Reply) -> Reply:
+        if self._lmtp and not self._recipients:
+            raise RemoteProtocolError("354 although no recipient was accepted")
+        self._content = OutgoingContent(self._bare_newlines, self._long_lines)
+        return reply
+
+    def _greeted(self, reply: Reply) -> Reply:
+        self._terms.capabilities = Capabilities.of_reply(reply)
+        return reply
+
+    def _greeted_plainly(self, reply: Reply) -> Reply:
+        self._terms.capabilities = Capabilities.of_reply(Reply(reply.code, reply.lines[:1]))
+        return reply
+
+    def _tls_may_begin(self, reply: Reply) -> Reply:
+        self._await_tls()
+        return reply
+
+    def _stands_for_another(self, reply: Reply) -> Reply:
+        # What was offered was offered to another.
+        self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
+        return reply
+
+    def _authenticating(self, reply: Reply) -> ClientEvent:
+        return _challenge(reply) if reply.code >= 300 else reply
+
+    _EFFECTS: ClassVar[Mapping[type[Command], Callable[[Client, Reply], ClientEvent]]] = {
+        Mail: _in_transaction,
+        Data: _content_may_come,
+        Ehlo: _greeted,
+        Lhlo: _greeted,
+        Helo: _greeted_plainly,
+        StartTLS: _tls_may_begin,
+        XClient: _stands_for_another,
+        Auth: _authenticating,
+        AuthResponse: _authenticating,
+    }
 
 
 def _is_resumable(command: Command) -> bool:
     return isinstance(command, Mail) and any(
         parameter.keyword == TransId.keyword for parameter in command.parameters
     )
-
-
-def _is_last_of_group(command: Command) -> bool:
-    """Whether what may come next depends on the answer (RFC 1845 and RFC 4468, sections 3)."""
-    return command.last if isinstance(command, Burl) else _is_resumable(command)
 
 
 def _offset(line: str) -> int:

@@ -22,6 +22,8 @@ LINE_LIMIT: Final = 998
 """Octets of a line of content without its CRLF (RFC 5321 section 4.5.3.1.6)."""
 
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
+# Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
+_REPAIR: Final = BareNewlines.REPAIR
 
 
 class IncomingContent:
@@ -175,7 +177,7 @@ class OutgoingContent:
     def __init__(
         self, policy: BareNewlines, long_lines: bool, stuffer: Stuffer | _NoStuffer | None = None
     ) -> None:
-        self._repair = policy is BareNewlines.REPAIR
+        self._repair = policy is _REPAIR
         self._long_lines = long_lines
         self._stuffer = Stuffer() if stuffer is None else stuffer
         self._line = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -112,7 +113,7 @@ class Capabilities:
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """The greatest message in octets, or ``None`` if there is no fixed limit (RFC 1870)."""
         values = self.keywords.get("SIZE", ())

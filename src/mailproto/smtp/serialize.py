@@ -138,15 +138,18 @@ def _check_status(code: int, status: EnhancedCode) -> None:
 
 
 def _path(path: Mailbox | SpecialPath) -> str:
-    text = str(path)
-    if isinstance(path, Mailbox) and not (
-        # The usual shape; check_path says what is wrong with any other.
+    if not isinstance(path, Mailbox):
+        return str(path)
+    local_part = path.local_part
+    text = f"{local_part}@{path.domain}"
+    if (
+        # The usual shape; check_path writes any other, or says what is wrong with it.
         _MAILBOX.fullmatch(text)
-        and len(path.local_part) <= LOCAL_PART_LIMIT
+        and len(local_part) <= LOCAL_PART_LIMIT
         and len(text) + 2 <= PATH_LIMIT
     ):
-        return check_path(path)
-    return text
+        return text
+    return check_path(path)
 
 
 def _checked(text: str, what: str) -> str:

@@ -67,6 +67,9 @@ class Dovecot:
     """A bearer token of alice for OAUTHBEARER and XOAUTH2."""
     host: str = field(default=HOST, kw_only=True)
 
+    def maildir(self, user: str) -> Path:
+        return self.directory / "home" / user / "Maildir"
+
     def log(self) -> str:
         return (self.directory / "dovecot.log").read_text(errors="replace")
 
@@ -106,7 +109,7 @@ ssl = yes
 ssl_cert = <{certificate.cert}
 ssl_key = <{certificate.key}
 disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2
+auth_mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256 oauthbearer xoauth2
 auth_failure_delay = 0
 passdb {{
   driver = oauth2

@@ -58,15 +58,15 @@ def run_mailutils(
         hashed = run(require("openssl"), "passwd", "-6", PASSWORD).text.strip()
         shadow = directory / "shadow"
         shadow.touch(0o600)
+        (directory / "spool").mkdir()
         for user in USERS:
-            maildir = directory / "spool" / user
-            for path in (maildir, *(maildir / name for name in ("new", "cur", "tmp"))):
-                path.mkdir(parents=True)
-                worker.own(path)
             with (directory / "passwd").open("a") as passwd, shadow.open("a") as passwords:
                 passwd.write(f"{user}:x:{worker.uid}:{worker.gid}::{directory}:/bin/sh\n")
                 passwords.write(f"{user}:{hashed}:19000:0:99999:7:::\n")
-        worker.own(shadow)
+        apop = directory / "apop"
+        text = "".join(f"{user} {PASSWORD}\n" for user in USERS)
+        run(require("popauth", "mailutils-pop3d"), "--create", "-o", apop, stdin=text.encode())
+        worker.own(shadow, apop, directory / "spool")
         environment["NSS_WRAPPER_SHADOW"] = os.fspath(shadow)
 
         ports = free_ports(2)
@@ -81,6 +81,8 @@ logging {{ syslog no; }};
 gsasl {{ enable no; }};
 tcp-wrappers {{ enable no; }};
 mandatory-locking {{ enable no; }};
+apop-database-file "{apop}";
+apop-database-owner {worker.name};
 expire 30;
 {f'login-delay {login_delay}; stat-file "{directory}/spool/logins";' if login_delay else ""}
 tls {{ ssl-certificate-file "{certificate.cert}"; ssl-key-file "{certificate.key}"; }};
@@ -88,9 +90,10 @@ tls-file-checks {{ key-file (none); cert-file (none); }};
 server {HOST}:{ports[0]} {{ tls-mode ondemand; }};
 server {HOST}:{ports[1]} {{ tls-mode connection; }};
 """)
-        worker.own(directory / "spool")
+        # It refuses a record of logins that its group could read.
+        command = f"umask 077; exec {program} --config-file={configuration}"
         daemon = Daemon(
-            [program, f"--config-file={configuration}"],
+            ["/bin/sh", "-c", command],
             log=directory / "stderr",
             worker=worker,
             environment=environment,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage, Message
+from typing import Any
 
 import pytest
 
 from mailproto import sasl, smtp
+from mailproto._core.machine import Signal
 from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
@@ -21,7 +24,8 @@ from mailproto.errors import (
     TLSError,
 )
 from mailproto.flows.effects import Flow, read, write
-from mailproto.flows.smtp_client import Content, Session
+from mailproto.flows.smtp_client import HELO_AFTER, ClosedAtEhlo, Session
+from mailproto.flows.smtp_content import Content
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, SendResult
 from mailproto.testing import converse, peer, transcript
 
@@ -121,35 +125,64 @@ def test_a_group_in_one_write_with_pipelining() -> None:
     assert result.queue_id == "1abcde-0001"
 
 
-def rounds(flow: Flow[SendResult], answers: dict[bytes, bytes]) -> int:
-    """How often the flow waits for the server, which answers by what it has read."""
-    reads = 0
+class Turns:
+    """A server that reads all that comes before it answers: how often the client waits for it."""
 
-    def server() -> Flow[None]:
-        nonlocal reads
-        data = yield from read()
-        while data:
-            yield from write(answers[data])
-            reads += 1
-            data = yield from read()
+    def __init__(self, *extensions: str) -> None:
+        self.extensions = extensions
+        self.groups: list[list[str]] = []
+        """The commands that came together; content is not among them."""
 
-    converse(flow, server())
-    return reads
+    def serve(self) -> Flow[None]:
+        machine = smtp.Server(
+            offer=smtp.Offer(chunking="CHUNKING" in self.extensions, smtputf8=False)
+        )
+        machine.accept()
+        yield from write(machine.data_to_send())
+        while data := (yield from read()):
+            self.groups.append([])
+            machine.receive_data(data)
+            while not isinstance(event := machine.next_event(), Signal):
+                if not isinstance(event, smtp.Body):
+                    self.groups[-1].append(type(event).__name__)
+                    machine.accept()
+            said = machine.data_to_send()
+            if "PIPELINING" not in self.extensions:
+                said = said.replace(b"250-PIPELINING\r\n", b"")
+            yield from write(said)
 
 
-@pytest.mark.parity("smtp-client PIPELINING")
-def test_one_message_costs_two_round_trips_with_pipelining() -> None:
-    client = session()
-    client.machine.receive_data(b"220 mx\r\n")
-    client.machine.next_event()
-    client.machine.send(smtp.Ehlo("a"))
-    client.machine.data_to_send()
-    client.machine.receive_data(b"250-mx\r\n250 PIPELINING\r\n")
-    client.machine.next_event()
-    flow = client.send(b"x\r\n", "a@b", ["c@d", "e@f"])
-    group = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n"
-    answers = {group: b"250 ok\r\n" * 3 + b"354 go\r\n", b"x\r\n.\r\n": b"250 ok\r\n"}
-    assert rounds(flow, answers) == 2
+LARGE = b"0123456789abcd\r\n" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("extensions", "content", "expected"),
+    [
+        (["PIPELINING"], b"x\r\n", [["Mail", "Rcpt", "Rcpt", "Data"], ["EndOfMessage"]]),
+        (["PIPELINING", "CHUNKING"], b"x\r\n", [["Mail", "Rcpt", "Rcpt", "EndOfMessage"]]),
+        (["CHUNKING"], b"x\r\n", [["Mail"], ["Rcpt"], ["Rcpt"], ["EndOfMessage"]]),
+        ([], b"x\r\n", [["Mail"], ["Rcpt"], ["Rcpt"], ["Data"], ["EndOfMessage"]]),
+    ],
+)
+def test_a_message_costs_few_round_trips(
+    extensions: list[str], content: bytes, expected: list[list[str]]
+) -> None:
+    """After EHLO: two and QUIT with PIPELINING, one and QUIT with CHUNKING too."""
+    server = Turns(*extensions)
+    result, _ = converse(sending(session(), content, RECIPIENTS[:2]), server.serve())
+    assert len(result.delivered) == 2
+    assert server.groups == [["Ehlo"], *expected, ["Quit"]]
+
+
+@pytest.mark.parametrize("chunking", [None, True, False])
+def test_a_large_message_waits_for_its_recipients(chunking: bool | None) -> None:
+    server = Turns("PIPELINING", "CHUNKING")
+    flow = sending(session(), LARGE, RECIPIENTS[:2], chunking=chunking)
+    result, _ = converse(flow, server.serve())
+    assert len(result.delivered) == 2
+    envelope = ["Mail", "Rcpt", "Rcpt", *(["Data"] if chunking is not True else [])]
+    assert server.groups[1] == envelope
+    assert [name for group in server.groups[2:] for name in group] == ["EndOfMessage", "Quit"]
 
 
 CHUNKING = BEGIN + "S: 250-mx\nS: 250-PIPELINING\nS: 250-BINARYMIME\nS: 250 CHUNKING\n"
@@ -175,19 +208,6 @@ S: 250 2.0.0 Ok: queued as 4XyzAB-1
     )
     assert outcomes(result) == [PERMANENT, DELIVERED]
     assert result.queue_id == "4XyzAB-1"
-
-
-def test_chunking_saves_a_round_trip_without_pipelining() -> None:
-    client = session()
-    client.machine.receive_data(b"220 mx\r\n")
-    client.machine.next_event()
-    client.machine.send(smtp.Ehlo("a"))
-    client.machine.data_to_send()
-    client.machine.receive_data(b"250-mx\r\n250 CHUNKING\r\n")
-    client.machine.next_event()
-    flow = client.send(b"x\r\n", "a@b", ["c@d"])
-    lines = [b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"BDAT 3 LAST\r\nx\r\n"]
-    assert rounds(flow, dict.fromkeys(lines, b"250 ok\r\n")) == 3
 
 
 def test_pieces_are_chunks_of_their_own_and_binary_ones_go_as_they_are() -> None:
@@ -384,6 +404,85 @@ def test_P21_before_the_content_it_is_just_lost(silent: bool) -> None:
         converse(sending(session()), server())
 
 
+@pytest.mark.parametrize("replies", range(4))
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_P21_content_that_went_with_the_envelope_may_have_arrived(replies: int, lmtp: bool) -> None:
+    """Only a refusal that has come is known; for all others the outcome is not."""
+    offered = CHUNKING
+    if lmtp:
+        offered = CHUNKING.replace("EHLO", "LHLO")
+    lines = ["S: 250 ok\n", "S: 550 no\n", "S: 250 ok\n"][:replies]
+    script = f"""{offered}C: MAIL FROM:<alice@example.com>
+{BOTH}C: BDAT 19 LAST
+C: Subject: x
+C:
+C: .hi
+{"".join(lines)}"""
+    with pytest.raises(DeliveryUnknown) as caught:
+        play(script, sending(session(lmtp=lmtp), recipients=RECIPIENTS[:2]))
+    expected = [PERMANENT if replies > 1 else UNKNOWN, UNKNOWN]
+    assert outcomes(caught.value.result) == expected
+
+
+def test_a_result_is_not_lost_with_the_connection_after_it() -> None:
+    """The server refuses a chunk and hangs up before RSET."""
+    script = f"""{CHUNKING}C: MAIL FROM:<alice@example.com>
+{BOTH}C: BDAT 19 LAST
+C: Subject: x
+C:
+C: .hi
+S: 250 ok
+S: 250 ok
+S: 250 ok
+S: 552 too large
+"""
+    result = play(script, sending(session(), recipients=RECIPIENTS[:2]))
+    assert outcomes(result) == [PERMANENT, PERMANENT]
+
+
+class Broken(Exception):
+    """What the source of a message may raise."""
+
+
+def breaking() -> Iterator[bytes]:
+    yield b"Subject: x\r\n"
+    raise Broken
+
+
+@pytest.mark.parametrize("chunking", [False, True])
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (breaking, Broken),
+        (lambda: iter([b"x\r\n", b"bare\n"]), LocalProtocolError),
+        (lambda: iter([b"x\r\n", "text"]), TypeError),
+    ],
+)
+def test_P21_a_source_that_breaks_leaves_the_message_without_an_end(
+    content: Callable[[], Any], error: type[Exception], chunking: bool
+) -> None:
+    heard = b""
+
+    def server() -> Flow[None]:
+        nonlocal heard
+        machine = smtp.Server()
+        machine.accept()
+        yield from write(machine.data_to_send())
+        while data := (yield from read()):
+            heard += data
+            machine.receive_data(data)
+            while not isinstance(event := machine.next_event(), Signal):
+                assert not isinstance(event, smtp.EndOfMessage)
+                if not isinstance(event, smtp.Body):
+                    machine.accept()
+            yield from write(machine.data_to_send())
+
+    with pytest.raises(error):
+        converse(sending(session(), content(), chunking=chunking), server())
+    assert b"\r\n.\r\n" not in heard
+    assert b"LAST" not in heard or error is LocalProtocolError
+
+
 def test_pieces_are_sent_as_they_come() -> None:
     # They may hold 8-bit octets, so BODY=8BITMIME is said where the server knows it.
     pieces = iter([b"Subject: x\r\n", b"\r", b"\n", b".", b"hi\r\n"])
@@ -557,14 +656,32 @@ def test_a_message_without_an_envelope(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parity("smtp-client EHLO, with HELO when it must")
-def test_helo_where_ehlo_is_not_known() -> None:
+@pytest.mark.parametrize("code", sorted(HELO_AFTER))
+def test_HELO_after_the_refusals_that_are_named(code: int) -> None:
     def flow() -> Flow[smtp.Capabilities | None]:
         client = session()
         yield from client.begin()
         return client.capabilities
 
-    script = f"{BEGIN}S: 502 what?\nC: HELO client.example\nS: 250 mx\n"
+    script = f"{BEGIN}S: {code} what?\nC: HELO client.example\nS: 250 mx\n"
     assert converse(flow(), peer(transcript(script)))[0] == smtp.Capabilities("mx", {})
+
+
+@pytest.mark.parametrize("code", [421, 450, 451, 530, 535, 552, 571])
+def test_no_HELO_after_other_refusals(code: int) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        converse(session().begin(), peer(transcript(f"{BEGIN}S: {code} no\n")))
+    assert caught.value.code == str(code)
+
+
+@pytest.mark.parametrize("script", [BEGIN, f"{BEGIN}S: 500 what?\nC: HELO client.example\n"])
+def test_a_server_that_closes_at_EHLO_is_known_by_that(script: str) -> None:
+    with pytest.raises(ClosedAtEhlo):
+        converse(session().begin(), peer(transcript(script)))
+    plain = Session(smtp.Client(), "client.example", extended=False)
+    script = "S: 220 mx\nC: HELO client.example\nS: 250 mx\n"
+    converse(plain.begin(), peer(transcript(script)))
+    assert plain.capabilities == smtp.Capabilities("mx", {})
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ async def all_of(content: Content) -> list[bytes]:
             value = effect.function()
             if asyncio.iscoroutine(value) or hasattr(value, "__await__"):
                 if not effect.blocking:
-                    value = await value  # type: ignore[misc]  # whatever it is
+                    value = await value
     except StopIteration as stop:
         return stop.value
 

@@ -286,21 +286,14 @@ class Session(Conversation):
         )
         if isinstance(content, Message):
             content = flatten(content, utf8=smtputf8, eight_bit=offers_8bit)
-        octets = None
+        binary = mail.body is BodyType.BINARY_MIME
+        octets: bytes | None = None
         if isinstance(content, bytes | bytearray | memoryview):
             octets = bytes(content)
-            size = len(octets)
-        chunking = self._uses_chunks(mail.body, octets, chunking)
+        chunking = self._uses_chunks(octets, chunking, binary=binary)
         if octets is not None:
-            if chunking and mail.body is not BodyType.BINARY_MIME:
-                if not octets.endswith(b"\r\n"):
-                    # As the end of content after DATA has it.
-                    octets += b"\r\n"
-                    size = len(octets)
-                self.machine.check_content(octets, chunks=True)
-            elif mail.body is not BodyType.BINARY_MIME:
-                self.machine.check_content(octets)
-            content = octets
+            octets = self._checked(octets, chunking=chunking, binary=binary)
+            content, size = octets, len(octets)
         eight_bit = octets is None or not octets.isascii()
         mail = evolve(
             mail,
@@ -315,11 +308,8 @@ class Session(Conversation):
         )
         return (yield from transaction.run())
 
-    def _uses_chunks(
-        self, body: BodyType | None, octets: bytes | None, chunking: bool | None
-    ) -> bool:
+    def _uses_chunks(self, octets: bytes | None, chunking: bool | None, *, binary: bool) -> bool:
         """Whether the content goes by BDAT. Raises LocalProtocolError where it cannot."""
-        binary = body is BodyType.BINARY_MIME
         offered = self.machine.offers("CHUNKING")
         if chunking is None:
             small = octets is not None and len(octets) <= INLINE
@@ -332,6 +322,19 @@ class Session(Conversation):
         if chunking and not offered:
             raise LocalProtocolError("BDAT needs CHUNKING, which the server has not offered")
         return chunking
+
+    def _checked(self, octets: bytes, *, chunking: bool, binary: bool) -> bytes:
+        """The content as it goes out. Raises LocalProtocolError for what cannot."""
+        if binary:
+            return octets
+        if chunking and not octets.endswith(b"\r\n"):
+            # As the end of content after DATA has it.
+            octets += b"\r\n"
+        self.machine.check_content(octets, chunks=chunking)
+        if not (octets.isascii() or self.machine.offers("8BITMIME")):
+            # RFC 6152 section 3: not under any circumstances.
+            raise LocalProtocolError("the content is not ASCII, and the server has no 8BITMIME")
+        return octets
 
     def content(self, data: bytes) -> Flow[None]:
         """Send a piece of content, after ``call(Data())`` was answered with 354.

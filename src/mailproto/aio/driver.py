@@ -1,4 +1,4 @@
-"""The asyncio driver: a ``Protocol`` that runs a flow straight from its callbacks.
+"""The asyncio driver: a ``BufferedProtocol`` that runs a flow straight from its callbacks.
 
 A flow that waits for octets is resumed by ``data_received`` itself: no task, no stream and no
 future per read. Only ``Call`` with an awaitable or blocking function makes a task.
@@ -43,6 +43,9 @@ __all__ = ["Driver"]
 
 T = TypeVar("T")
 
+# What one read of the socket can bring: little until a peer has sent that much at once.
+_SMALL: Final = 4 * 1024
+_LARGE: Final = 64 * 1024
 _BUFFERED: Final = 256 * 1024
 """Octets that wait for the flow before the transport is told to stop reading."""
 
@@ -61,14 +64,19 @@ class _Wait(enum.Enum):
     CALL = enum.auto()
 
 
-_READS: Final = (_Wait.READ, _Wait.READ_OR_WAKEUP)
+# Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
+_READ: Final = _Wait.READ
+_READ_OR_WAKEUP: Final = _Wait.READ_OR_WAKEUP
+_READS: Final = (_READ, _READ_OR_WAKEUP)
+_UNREACHABLE: Final = (None, _Wait.CALL)
+"""Where a flow is not to be resumed by what happens to the connection."""
 _FATAL: Final = (TransportError, RemoteProtocolError, OutcomeUnknown)
 """Errors after which a connection is of no use, wherever in a flow they come from."""
 _WAITING: Final = object()
 """The result of an effect that is not done yet."""
 
 
-class Driver(asyncio.Protocol):
+class Driver(asyncio.BufferedProtocol):
     """Runs flows over one asyncio transport, one flow at a time.
 
     ``tls`` is the context for a ``StartTLS`` effect and ``server_hostname`` the name to verify.
@@ -91,6 +99,7 @@ class Driver(asyncio.Protocol):
         self._flow: Flow[object] | None = None
         self._done: asyncio.Future[object] | None = None
         self._task: asyncio.Future[object] | None = None
+        self._buffer = memoryview(bytearray(_SMALL))
         self._received: list[bytes] = []
         self._received_size = 0
         self._reading_paused = False
@@ -288,7 +297,7 @@ class Driver(asyncio.Protocol):
             if wakeup.is_set:
                 wakeup.is_set = False
                 return None
-        self._waits_for = _Wait.READ if wakeup is None else _Wait.READ_OR_WAKEUP
+        self._waits_for = _READ if wakeup is None else _READ_OR_WAKEUP
         return _WAITING
 
     def _take(self) -> bytes:
@@ -399,10 +408,21 @@ class Driver(asyncio.Protocol):
         """Keep the transport; asyncio sets TCP_NODELAY by itself."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport puts what it reads: asyncio's own buffers cost more than the rest."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Hand octets to the flow if it waits for them, else keep a bounded amount."""
-        if self._closed:
-            return
+        data = bytes(self._buffer[:nbytes])
+        if nbytes == _SMALL == len(self._buffer):
+            self._buffer = memoryview(bytearray(_LARGE))
+        elif nbytes < _SMALL < len(self._buffer):
+            self._buffer = memoryview(bytearray(_SMALL))
+        if not self._closed:
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         waits_for = self._waits_for
         try:
             if self._handshake is not None:
@@ -455,7 +475,7 @@ class Driver(asyncio.Protocol):
         self._gone.set()
         self._shut()
         waits_for = self._waits_for
-        if self._flow is None or waits_for in (None, _Wait.CALL):
+        if self._flow is None or waits_for in _UNREACHABLE:
             return
         if waits_for in _READS and (exc is None or isinstance(exc, ConnectionResetError)):
             self._eof = True
@@ -482,7 +502,7 @@ class Driver(asyncio.Protocol):
 
     def _woken(self) -> None:
         wakeup = self._wakeup
-        if self._waits_for is _Wait.READ_OR_WAKEUP and wakeup is not None and wakeup.is_set:
+        if self._waits_for is _READ_OR_WAKEUP and wakeup is not None and wakeup.is_set:
             wakeup.is_set = False
             self._resume(None)
 
@@ -502,12 +522,12 @@ class Driver(asyncio.Protocol):
             return
         if self._loop.time() < self._deadline:
             self._arm_timer()
-        elif self._waits_for not in (None, _Wait.CALL):
+        elif self._waits_for not in _UNREACHABLE:
             self._fail(DeadlineExceeded("the peer did not finish in time"))
 
     def _fail(self, error: Exception) -> None:
         """Raise ``error`` in the flow, or keep it for the next effect when none runs."""
-        if self._flow is not None and self._waits_for not in (None, _Wait.CALL):
+        if self._flow is not None and self._waits_for not in _UNREACHABLE:
             self._handshake = None
             self._resume(None, error)
         else:

@@ -29,7 +29,19 @@ from mailproto.errors import (
     TransportError,
 )
 from mailproto.flows.authentication import Offered, offered, settle
-from mailproto.flows.effects import Call, Flow, Secured, Wakeup, deadline, read, start_tls, write
+from mailproto.flows.effects import (
+    Call,
+    Deadline,
+    Flow,
+    Read,
+    Secured,
+    Wakeup,
+    Write,
+    deadline,
+    read,
+    start_tls,
+    write,
+)
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_client import Session
@@ -202,13 +214,20 @@ class _Session:
         if self._context.greeting_delay is not None:
             yield from self._await_silence(self._context.greeting_delay)
         machine.accept()
+        reading = Read(self._wakeup)
         while True:
             event = machine.next_event()
             if isinstance(event, Body):
                 yield from self._content(event.data)
             elif event is NEED_DATA:
                 yield from self._flush()
-                if machine.closing or not (yield from self._read()):
+                if machine.closing:
+                    break
+                data = cast("bytes | None", (yield reading))
+                if data is not None:
+                    machine.receive_data(data)
+                elif self._context.shutdown.requested:
+                    yield from self.farewell(_ENDING)
                     break
             elif isinstance(event, Signal):
                 if machine.state is State.REVERSED:
@@ -268,19 +287,10 @@ class _Session:
         self._unsent = 0
         if self._progress >= _PROGRESS:
             self._progress = 0
-            context = self._context
-            yield from deadline(context.timeout or self._machine.timeout_hint)
-        yield from write(self._machine.data_to_send())
-
-    def _read(self) -> Flow[bool]:
-        """Get more input; false when the server is going down and the client was told."""
-        data = yield from read(self._wakeup)
-        if data is not None:
-            self._machine.receive_data(data)
-        elif self._context.shutdown.requested:
-            yield from self.farewell(_ENDING)
-            return False
-        return True
+            yield Deadline(self._context.timeout or self._machine.timeout_hint)
+        data = self._machine.data_to_send()
+        if data:
+            yield Write(data)
 
     def _await_silence(self, seconds: float) -> Flow[None]:
         """Let the time before the greeting pass; raises RemoteProtocolError for early octets."""
@@ -315,7 +325,11 @@ class _Session:
     def _decide(self, answer: Callable[[], Answer[T]]) -> Flow[T | Reply]:
         """What a handler answers, with what it raises as a reply."""
         try:
-            return (yield from self._ask(answer()))
+            given = answer()
+            # Most often it is known at once; to ask what else it may be takes longer.
+            if given is None or isinstance(given, Reply):
+                return given
+            return (yield from self._ask(given))
         except OverQuota:
             return _NO_ROOM
         except StoreError:
@@ -381,7 +395,7 @@ class _Session:
         replies: Reply | Sequence[Reply] | None = self._refusal
         if replies is None:
             self._in_transaction = self._content_begun = False
-            replies = yield from self._decide_end()
+            replies = yield from self._decide(self._handler.end)
         else:
             yield from self.abandon()
         if replies is None:
@@ -392,14 +406,6 @@ class _Session:
         else:
             for reply in replies:
                 self._machine.send(reply)
-
-    def _decide_end(self) -> Flow[Reply | Sequence[Reply] | None]:
-        try:
-            return (yield from self._ask(self._handler.end()))
-        except OverQuota:
-            return _NO_ROOM
-        except StoreError:
-            return _STORE_FAILED
 
     def leave(self, _: Rset | Quit) -> Flow[None]:
         yield from self.abandon()

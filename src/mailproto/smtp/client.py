@@ -7,8 +7,8 @@ before it were accepted; a reply that nothing waits for ends the connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar, Final, TypeAlias
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 from attrs import evolve
 
@@ -62,6 +62,7 @@ ClientEvent: TypeAlias = Reply | Challenge
 
 _HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
+_EFFECTIVE: Final = frozenset({Mail, Data, Ehlo, Lhlo, Helo, StartTLS, XClient, Auth, AuthResponse})
 _CHUNKS: Final = (Bdat, Burl)
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
@@ -468,10 +469,8 @@ class Client(Machine[ClientEvent, Command]):
             return reply
         if kind is Rcpt:
             self._recipients += 1
-        else:
-            effect = self._EFFECTS.get(kind)
-            if effect is not None:
-                return effect(self, reply)
+        elif kind in _EFFECTIVE:
+            return self._take_effect(kind, reply)
         return reply
 
     def _chunk_replies_due(self, chunk: Bdat | Burl) -> bool:
@@ -510,50 +509,28 @@ class Client(Machine[ClientEvent, Command]):
         self._content = None
         self._chunks = None
 
-    # --- what positive replies do besides
-
-    def _in_transaction(self, reply: Reply) -> Reply:
-        if reply.code == 355:
-            self._resumed = _offset(reply.lines[0])
+    def _take_effect(self, kind: type[Command], reply: Reply) -> ClientEvent:
+        """Do what a positive reply does besides changing the state."""
+        code = reply.code
+        if kind is Mail:
+            if code == 355:
+                self._resumed = _offset(reply.lines[0])
+        elif kind is Data:
+            if self._lmtp and not self._recipients:
+                raise RemoteProtocolError("354 although no recipient was accepted")
+            self._content = OutgoingContent(self._bare_newlines, self._long_lines)
+        elif kind is Ehlo or kind is Lhlo:
+            self._terms.capabilities = Capabilities.of_reply(reply)
+        elif kind is Helo:
+            self._terms.capabilities = Capabilities.of_reply(Reply(code, reply.lines[:1]))
+        elif kind is StartTLS:
+            self._await_tls()
+        elif kind is XClient:
+            # What was offered was offered to another.
+            self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
+        elif code >= 300:
+            return _challenge(reply)
         return reply
-
-    def _content_may_come(self, reply: Reply) -> Reply:
-        if self._lmtp and not self._recipients:
-            raise RemoteProtocolError("354 although no recipient was accepted")
-        self._content = OutgoingContent(self._bare_newlines, self._long_lines)
-        return reply
-
-    def _greeted(self, reply: Reply) -> Reply:
-        self._terms.capabilities = Capabilities.of_reply(reply)
-        return reply
-
-    def _greeted_plainly(self, reply: Reply) -> Reply:
-        self._terms.capabilities = Capabilities.of_reply(Reply(reply.code, reply.lines[:1]))
-        return reply
-
-    def _tls_may_begin(self, reply: Reply) -> Reply:
-        self._await_tls()
-        return reply
-
-    def _stands_for_another(self, reply: Reply) -> Reply:
-        # What was offered was offered to another.
-        self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
-        return reply
-
-    def _authenticating(self, reply: Reply) -> ClientEvent:
-        return _challenge(reply) if reply.code >= 300 else reply
-
-    _EFFECTS: ClassVar[Mapping[type[Command], Callable[[Client, Reply], ClientEvent]]] = {
-        Mail: _in_transaction,
-        Data: _content_may_come,
-        Ehlo: _greeted,
-        Lhlo: _greeted,
-        Helo: _greeted_plainly,
-        StartTLS: _tls_may_begin,
-        XClient: _stands_for_another,
-        Auth: _authenticating,
-        AuthResponse: _authenticating,
-    }
 
 
 def _is_resumable(command: Command) -> bool:

@@ -195,7 +195,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     @property
     def closing(self) -> bool:
         """Whether 221 or 421 was sent: send what is left and close; input is dropped."""
-        return self._session.state is State.CLOSED
+        return self._session.state is _CLOSED
 
     @property
     def authenticated(self) -> bool:

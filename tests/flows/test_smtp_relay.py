@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,21 @@ from mailproto.flows.smtp_relay_route import NoSuchDomain, shuffled
 from mailproto.flows.smtp_relay_settings import RelaySettings
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome
 from mailproto.flows.tls import client_context, server_context
-from mailproto.smtp import POSTMASTER, Mailbox, Parameter, Rcpt, RequireTLS
+from mailproto.smtp import (
+    POSTMASTER,
+    BodyType,
+    DeliverBy,
+    EnvId,
+    HoldFor,
+    Mail,
+    Mailbox,
+    MtPriority,
+    Notify,
+    Parameter,
+    Rcpt,
+    RequireTLS,
+    Ret,
+)
 
 BOB, CAROL, DAVE = "bob@example.com", "carol@example.com", "dave@example.org"
 DELIVERED, TEMPORARY, PERMANENT, UNKNOWN = (
@@ -460,6 +475,139 @@ def test_a_host_that_lacks_an_extension(world: World, stack: ExitStack):
     assert a.commands("MAIL") == []
     assert a.commands("QUIT") == ["QUIT"]
     assert b.messages == [CONTENT]
+
+
+# ------------------------------------------------------------- what a transaction carries
+
+RECEIVED = Mail(
+    Mailbox("alice", "home.example"),
+    size=999,
+    body=BodyType.EIGHT_BIT_MIME,
+    auth=Mailbox("alice", "home.example"),
+    parameters=(Ret("HDRS"), EnvId("QQ314159"), DeliverBy(120, "N"), MtPriority(3)),
+)
+RECIPIENT = Rcpt(Mailbox("bob", "example.com"), (Notify(frozenset({"SUCCESS"})),))
+
+
+def test_a_received_transaction_goes_on_with_the_time_that_is_left(world: World, stack: ExitStack):
+    """The first host takes 30 seconds to reach and is busy, the second has fewer extensions."""
+    offered = ["8BITMIME", "SIZE", "AUTH PLAIN", "DSN", "DELIVERBY", "MT-PRIORITY MIXER"]
+    a = add(world, stack, "192.0.2.1", Host({"RCPT": "450 later"}, extensions=offered))
+    b = add(world, stack, "192.0.2.2", Host(extensions=["8BITMIME", "DSN"]))
+    world.slow = {"192.0.2.1": 30.0, "192.0.2.2": 15.0}
+    result = world.send(relay(), [RECIPIENT], sender=RECEIVED)
+    assert hosts(result) == [("a", TEMPORARY), ("b", DELIVERED)]
+    (mail,) = a.commands("MAIL")
+    assert mail.split(" ")[2:] == [
+        "SIZE=22",
+        "BODY=8BITMIME",
+        "AUTH=alice@home.example",
+        "RET=HDRS",
+        "ENVID=QQ314159",
+        "BY=90;N",
+        "MT-PRIORITY=3",
+    ]
+    assert a.commands("RCPT") == ["RCPT TO:<bob@example.com> NOTIFY=SUCCESS"]
+    assert b.commands("MAIL") == [
+        "MAIL FROM:<alice@home.example> BODY=8BITMIME RET=HDRS ENVID=QQ314159"
+    ]
+    # RFC 2852 section 4.1.4.2: nobody watches the time there.
+    assert b.commands("RCPT") == ["RCPT TO:<bob@example.com> NOTIFY=SUCCESS,DELAY"]
+    first, second = result.attempts
+    assert first.left_out == ()
+    assert [(left.forward_path, left.parameter.keyword) for left in second.left_out] == [
+        (None, "AUTH"),
+        (None, "BY"),
+        (None, "MT-PRIORITY"),
+    ]
+
+
+def test_a_host_without_extensions_gets_a_plain_transaction(world: World, stack: ExitStack):
+    a = add(world, stack, "192.0.2.1", Host())
+    result = world.send(relay(), [RECIPIENT], sender=RECEIVED)
+    assert outcomes(result) == [DELIVERED]
+    assert a.commands("MAIL") == ["MAIL FROM:<alice@home.example>"]
+    assert a.commands("RCPT") == ["RCPT TO:<bob@example.com>"]
+    (attempt,) = result.attempts
+    named = [(left.forward_path, left.parameter.keyword) for left in attempt.left_out]
+    assert (RECIPIENT.forward_path, "NOTIFY") in named
+    assert {keyword for _, keyword in named} == {
+        "BODY",
+        "AUTH",
+        "RET",
+        "ENVID",
+        "BY",
+        "MT-PRIORITY",
+        "NOTIFY",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "extensions", "expected"),
+    [
+        ({"parameters": (DeliverBy(60, "R"),)}, CONTENT, [], "554 5.3.3"),
+        ({"parameters": (DeliverBy(60, "R"),)}, CONTENT, ["DELIVERBY 61"], "554 5.3.3"),
+        ({"parameters": (HoldFor(60),)}, CONTENT, [], "554 5.3.3"),
+        ({"body": BodyType.BINARY_MIME}, b"\0", ["CHUNKING"], "554 5.6.3"),
+        ({}, b"\xff\r\n", [], "554 5.6.3"),
+        ({"sender": Mail(Mailbox("j\u00f6rg", "home.example"))}, CONTENT, [], "550 5.6.7"),
+    ],
+)
+def test_what_no_host_can_be_told_is_refused_for_good(
+    world: World,
+    stack: ExitStack,
+    options: dict[str, Any],
+    content: bytes,
+    extensions: list[str],
+    expected: str,
+):
+    """Every host is asked; none hears MAIL."""
+    everyone = [
+        add(world, stack, f"192.0.2.{n}", Host(extensions=extensions)) for n in (1, 2, 3, 4)
+    ]
+    result = world.send(relay(), [BOB], content=content, **options)
+    assert [h for h, _ in hosts(result)] == ["a", "b", "c", "d"]
+    assert status(result) == expected
+    assert [host.commands("MAIL") for host in everyone] == [[]] * 4
+    assert [host.commands("QUIT") for host in everyone] == [["QUIT"]] * 4
+
+
+def test_recipients_that_a_host_cannot_have_are_refused_alone(world: World, stack: ExitStack):
+    a = add(world, stack, "192.0.2.1", Host(extensions=["8BITMIME"]))
+    b = add(world, stack, "192.0.2.2", Host(extensions=["8BITMIME", "SMTPUTF8"]))
+    result = world.send(relay(), ["j\u00f6rg@example.com", BOB])
+    assert outcomes(result) == [DELIVERED, DELIVERED]
+    assert a.commands("RCPT") == [f"RCPT TO:<{BOB}>"]
+    assert b.commands("RCPT") == ["RCPT TO:<j\u00f6rg@example.com>"]
+    assert str(result.attempts[0].replies[0].reply).startswith("553 5.6.7")
+
+
+def test_a_file_is_read_anew_for_each_host(world: World, stack: ExitStack, tmp_path: Path):
+    add(world, stack, "192.0.2.1", Host({".": "450 later"}))
+    b = add(world, stack, "192.0.2.2", Host())
+    path = tmp_path / "message"
+    path.write_bytes(b"not this\r\n" + CONTENT)
+    with path.open("rb") as file:
+        file.readline()
+        result = world.send(relay(), [BOB], content=file)
+    assert outcomes(result) == [DELIVERED]
+    assert b.messages == [CONTENT]
+
+
+async def _later() -> AsyncIterator[bytes]:
+    yield CONTENT
+
+
+class Stream:
+    def read(self, size: int, /) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize("content", [iter([CONTENT]), _later(), Stream()])
+def test_what_can_be_read_only_once_is_refused(world: World, content: Any):
+    with pytest.raises(LocalProtocolError, match="only once"):
+        world.send(relay(), [BOB], content=content)
+    assert world.dialled == []
 
 
 # ------------------------------------------------------------------------------- TLS

@@ -132,7 +132,13 @@ def deliver(
 ) -> Flow[RelayResult]:
     """Deliver one message as far as that can be done now; see ``sync.relaying.Relay.send``."""
     mail, recipients = envelope_of(content, reverse_path, forward_paths)
-    mail = attrs.evolve(mail, body=body or mail.body, parameters=mail.parameters + parameters)
+    path = mail.reverse_path
+    mail = attrs.evolve(
+        mail,
+        body=body or mail.body,
+        smtputf8=mail.smtputf8 or (isinstance(path, Mailbox) and not path.is_ascii),
+        parameters=mail.parameters + parameters,
+    )
     if chunking is None:
         # The envelope first: a host that hangs up has then had nothing, and the next one may.
         chunking = mail.body is BodyType.BINARY_MIME

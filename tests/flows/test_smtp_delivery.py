@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import email
 import re
+import time
 from collections.abc import Callable
 from email import policy
+from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mailproto import sasl, smtp
+from mailproto._core.machine import Signal
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.backend.store import OverQuota, Store, StoreFailure
@@ -34,7 +38,13 @@ def inbox(store: MemoryStore, account: str) -> list[bytes]:
     return [content.read(0, content.size) for content in contents]
 
 
-def context(role: Role, store: Store, next_hop: Callable[[], NextHop] | None = None) -> Context:
+def context(
+    role: Role,
+    store: Store,
+    next_hop: Callable[[], NextHop] | None = None,
+    offered: smtp.Offer | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Context:
     return delivery_context(
         role,
         store=store,
@@ -44,6 +54,8 @@ def context(role: Role, store: Store, next_hop: Callable[[], NextHop] | None = N
         hostname="mx.example.com",
         next_hop=next_hop,
         allow_insecure_auth=True,
+        smtp_offer=offered,
+        clock=clock,
     )
 
 
@@ -354,6 +366,196 @@ def test_one_refused_recipient_does_not_harm_the_others() -> None:
 def test_what_the_next_hop_cannot_take() -> None:
     result, _, _ = relay(answering(), ["x@y.example"], sender="ä@example.com")
     assert replies(result) == ["550 5.6.7 The next hop takes no address that is not ASCII"]
+
+
+# ------------------------------------------------------------- what a transaction carries
+
+
+class Spoken:
+    """A next hop that is one of our own servers, and what it was told."""
+
+    def __init__(self, offer: smtp.Offer, *, tls: bool = False) -> None:
+        self.machine = smtp.Server(offer=offer, tls=tls)
+        self.heard = b""
+        self.events: list[object] = []
+        self.content = b""
+        self.session = Session(smtp.Client(long_lines=True, tls=tls), "mx.example.com")
+        self.machine.accept()
+        self.run(self.session.begin())
+
+    def run(self, flow: Flow[object]) -> object:
+        result: object = None
+        try:
+            while True:
+                effect = flow.send(result)
+                result = None
+                if isinstance(effect, Write):
+                    self.heard += effect.data
+                    self.machine.receive_data(effect.data)
+                    while not isinstance(event := self.machine.next_event(), Signal):
+                        if isinstance(event, smtp.Body):
+                            self.content += event.data
+                        else:
+                            self.events.append(event)
+                            self.machine.accept()
+                elif isinstance(effect, Read):
+                    result = self.machine.data_to_send()
+        except StopIteration as end:
+            return end.value
+
+    def close(self) -> None:
+        pass
+
+    def told(self, kind: type) -> object:
+        """The one command of a kind."""
+        (event,) = [event for event in self.events if isinstance(event, kind)]
+        return event
+
+
+EVERYTHING = smtp.Offer(
+    mechanisms=("PLAIN",),
+    insecure_auth=True,
+    binarymime=True,
+    dsn=True,
+    deliver_by=0,
+    mt_priority="",
+    requiretls=True,
+)
+
+
+def forward(
+    hop: Spoken,
+    mail: smtp.Mail,
+    rcpt: smtp.Rcpt,
+    content: bytes = CONTENT,
+    *,
+    tls: bool = False,
+    elapsed: float = 0.0,
+    trusted: bool = False,
+) -> SendResult:
+    """Submit a message to our server in front of ``hop``, which has it after ``elapsed``."""
+    now = 0.0
+
+    def connect() -> Spoken:
+        nonlocal now
+        now += elapsed
+        return hop
+
+    ctx = context(
+        Role.SUBMISSION,
+        MemoryStore(),
+        connect,  # type: ignore[arg-type]  # Spoken is a NextHop
+        EVERYTHING,
+        clock=lambda: now,
+    )
+    ctx = evolve(ctx, trust_auth_parameter=trusted)
+    client = Session(smtp.Client(tls=tls, allow_insecure_auth=True), "client.example")
+
+    def talk() -> Flow[SendResult]:
+        yield from client.begin()
+        yield from client.authenticate(sasl.PasswordCredentials("alice", "secret"))
+        result = yield from client.send(content, mail, [rcpt])
+        yield from client.quit()
+        return result
+
+    return converse(serve(ctx.machine(tls=tls), ctx, CLIENT), talk())[1]
+
+
+ALICE = smtp.Mailbox("alice", "example.com")
+FAR = smtp.Rcpt(smtp.Mailbox("x", "y.example"))
+
+
+def test_parameters_go_on_to_a_next_hop_that_has_the_extensions() -> None:
+    asked = (
+        smtp.Ret("HDRS"),
+        smtp.EnvId("QQ314159"),
+        smtp.DeliverBy(120, "R"),
+        smtp.MtPriority(3),
+    )
+    notify = (smtp.Notify(frozenset({"FAILURE"})), smtp.Orcpt("rfc822", "x@y.example"))
+    hop = Spoken(EVERYTHING)
+    result = forward(
+        hop,
+        smtp.Mail(ALICE, smtputf8=True, parameters=asked),
+        smtp.Rcpt(FAR.forward_path, notify),
+        elapsed=20.0,
+    )
+    assert [r.outcome for r in result.recipients] == [Outcome.DELIVERED]
+    mail = hop.told(smtp.Mail)
+    assert isinstance(mail, smtp.Mail)
+    assert mail.smtputf8
+    assert mail.parameters == (*asked[:2], smtp.DeliverBy(100, "R"), asked[3])
+    assert hop.told(smtp.Rcpt) == smtp.Rcpt(FAR.forward_path, notify)
+
+
+@pytest.mark.parametrize(
+    ("mail", "content", "offer", "expected"),
+    [
+        ({"parameters": (smtp.DeliverBy(99, "R"),)}, CONTENT, smtp.Offer(), "554 5.3.3"),
+        ({"parameters": (smtp.DeliverBy(9, "R"),)}, CONTENT, EVERYTHING, "554 5.4.7"),
+        ({"smtputf8": True}, CONTENT, smtp.Offer(smtputf8=False), "554 5.6.9"),
+        ({"body": smtp.BodyType.BINARY_MIME}, b"\0", smtp.Offer(), "554 5.6.3"),
+    ],
+)
+def test_what_the_next_hop_cannot_be_told_is_refused(
+    mail: dict[str, Any], content: bytes, offer: smtp.Offer, expected: str
+) -> None:
+    hop = Spoken(offer)
+    result = forward(hop, smtp.Mail(ALICE, **mail), FAR, content, elapsed=10.0)
+    assert [str(reply)[:9] for reply in replies(result)] == [expected]
+    assert not any(isinstance(event, smtp.Mail) for event in hop.events)
+
+
+@pytest.mark.parametrize(
+    ("hop_tls", "offer", "expected"),
+    [
+        (True, EVERYTHING, "250 2.0.0"),
+        (True, smtp.Offer(), "550 5.7.30"),
+        (False, EVERYTHING, "550 5.7.10"),
+    ],
+)
+def test_P06_REQUIRETLS_goes_on_under_TLS_only(
+    hop_tls: bool, offer: smtp.Offer, expected: str
+) -> None:
+    hop = Spoken(offer, tls=hop_tls)
+    mail = smtp.Mail(ALICE, parameters=(smtp.RequireTLS(),))
+    result = forward(hop, mail, FAR, tls=True)
+    assert replies(result)[0].startswith(expected)
+    assert bool(hop.content) is (expected == "250 2.0.0")
+
+
+BINARY = bytes(range(256)) * 500 + b"\n.\r\n\r"
+
+
+def test_any_octets_go_on_as_they_are() -> None:
+    hop = Spoken(EVERYTHING)
+    mail = smtp.Mail(ALICE, body=smtp.BodyType.BINARY_MIME)
+    result = forward(hop, mail, FAR, BINARY)
+    assert replies(result) == ["250 2.0.0 OK"]
+    assert hop.content.startswith(b"Received: ")
+    assert hop.content.endswith(b"\r\n" + BINARY)
+    assert not any(isinstance(event, smtp.Data) for event in hop.events)
+
+
+@pytest.mark.parametrize(
+    ("said", "trusted", "expected"),
+    [
+        (None, True, smtp.NULL_PATH),
+        (ALICE, True, ALICE),
+        (ALICE, False, smtp.NULL_PATH),
+        (smtp.NULL_PATH, True, smtp.NULL_PATH),
+    ],
+)
+def test_P30_who_submitted_it_is_told_as_far_as_it_is_believed(
+    said: smtp.ReversePath | None, trusted: bool, expected: object
+) -> None:
+    """RFC 4954 section 5."""
+    hop = Spoken(EVERYTHING)
+    forward(hop, smtp.Mail(ALICE, auth=said), FAR, trusted=trusted)
+    # The hop would not believe us: look at what is on the wire.
+    (line,) = [line for line in hop.heard.splitlines() if line.startswith(b"MAIL")]
+    value = "<>" if expected is smtp.NULL_PATH else str(expected)
+    assert line.endswith(b" AUTH=" + value.encode())
 
 
 def test_P21_a_client_that_breaks_off_leaves_the_next_hop_without_an_end() -> None:

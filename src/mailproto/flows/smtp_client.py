@@ -352,5 +352,6 @@ class Session(Conversation):
         """
         self.expect_silence()
         self.machine.send(Bdat(len(data), last))
-        self.machine.send(Body(data))
+        if data:
+            self.machine.send(Body(data))
         return (yield from self.reply())

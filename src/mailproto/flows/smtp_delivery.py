@@ -92,13 +92,14 @@ def delivery_context(
     allow_insecure_auth: bool = False,
     smtp_offer: Offer | None = None,
     limits: SMTPServerLimits | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Context:
     """The context of a listener that delivers into ``store`` and relays to ``next_hop``.
 
     ``next_hop`` connects to it; without one only local recipients are accepted. ``offer`` is used
     by ``SUBMISSION`` only. ``smtp_offer`` says which extensions are offered. Their parameters are
     passed on to the next hop as ``smtp.onward`` has it. Nothing here holds messages, converts
-    content or writes notifications: offer no more than the next hop does.
+    content or writes notifications: offer no more than the next hop does. ``clock`` tells seconds.
     """
     submission = role is Role.SUBMISSION
     return Context(
@@ -109,6 +110,7 @@ def delivery_context(
             directory=directory,
             hostname=hostname,
             next_hop=next_hop if submission else None,
+            clock=clock,
         ),
         shutdown=shutdown,
         hostname=hostname,

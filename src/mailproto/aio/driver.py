@@ -100,6 +100,7 @@ class Driver(asyncio.BufferedProtocol):
         self._done: asyncio.Future[object] | None = None
         self._task: asyncio.Future[object] | None = None
         self._buffer = memoryview(bytearray(_SMALL))
+        self._reads_much = False
         self._received: list[bytes] = []
         self._received_size = 0
         self._reading_paused = False
@@ -259,25 +260,23 @@ class Driver(asyncio.BufferedProtocol):
             self.abort()
 
     def _perform(self, effect: Effect) -> object:
-        kind = type(effect)
-        if kind is Read:
-            return self._read(cast("Read", effect).wakeup)
-        if kind is Write:
-            return self._write(cast("Write", effect).data)
-        if kind is Deadline:
-            seconds = cast("Deadline", effect).seconds
+        if type(effect) is Read:
+            return self._read(effect.wakeup)
+        if type(effect) is Write:
+            return self._write(effect.data)
+        if type(effect) is Deadline:
+            seconds = effect.seconds
             self._deadline = None if seconds is None else self._loop.time() + seconds
             self._arm_timer()
             return None
-        if kind is Call:
-            return self._call(cast("Call", effect))
-        if kind is Close:
+        if type(effect) is Call:
+            return self._call(effect)
+        if type(effect) is Close:
             self.abort()
             return None
-        if kind is Unread:
-            data = cast("Unread", effect).data
-            self._received.insert(0, data)
-            self._received_size += len(data)
+        if type(effect) is Unread:
+            self._received.insert(0, effect.data)
+            self._received_size += len(effect.data)
             return None
         return self._start_tls()
 
@@ -415,10 +414,9 @@ class Driver(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Hand octets to the flow if it waits for them, else keep a bounded amount."""
         data = bytes(self._buffer[:nbytes])
-        if nbytes == _SMALL == len(self._buffer):
-            self._buffer = memoryview(bytearray(_LARGE))
-        elif nbytes < _SMALL < len(self._buffer):
-            self._buffer = memoryview(bytearray(_SMALL))
+        if (nbytes >= _SMALL) is not self._reads_much:
+            self._reads_much = nbytes >= _SMALL
+            self._buffer = memoryview(bytearray(_LARGE if self._reads_much else _SMALL))
         if not self._closed:
             self._receive(data)
 

@@ -76,7 +76,6 @@ from mailproto.smtp import (
     Reply,
     Rset,
     Server,
-    ServerEvent,
     State,
     Vrfy,
     XClient,
@@ -205,6 +204,7 @@ class _Session:
         self._offered: Offered | None = None
         self._exchange: sasl.ServerExchange | None = None
         self._progress = _PROGRESS
+        self._patience = Deadline(context.timeout or machine.timeout_hint)
         self._unsent = 0
 
     def run(self) -> Flow[None]:
@@ -217,35 +217,35 @@ class _Session:
         reading = Read(self._wakeup)
         while True:
             event = machine.next_event()
-            if isinstance(event, Body):
-                yield from self._content(event.data)
-            elif event is NEED_DATA:
+            if event is NEED_DATA:
                 yield from self._flush()
                 if machine.closing:
                     break
-                data = cast("bytes | None", (yield reading))
-                if data is not None:
+                data = yield reading
+                if isinstance(data, bytes):
                     machine.receive_data(data)
                 elif self._context.shutdown.requested:
                     yield from self.farewell(_ENDING)
                     break
-            elif isinstance(event, Signal):
-                if machine.state is State.REVERSED:
-                    yield from self._go_on_as_client()
+                continue
+            kind = type(event)
+            step = _STEPS.get(kind)
+            if step is None:
+                if isinstance(event, ConnectionClosed):
                     break
-                yield from self._start_tls()
-            elif isinstance(event, ConnectionClosed):
-                break
-            else:
+                if isinstance(event, Signal):
+                    if machine.state is State.REVERSED:
+                        yield from self._go_on_as_client()
+                        break
+                    yield from self._start_tls()
+                    continue
+                step = _Session.accept
+            if kind is not Body:
                 self._progress = _PROGRESS
                 self._unsent += 1
                 if self._unsent >= _GROUP:
                     yield from self._flush()
-                step = _STEPS.get(type(event))
-                if step is None:
-                    machine.accept()
-                else:
-                    yield from step(self, event)
+            yield from step(self, event)
         yield from self.interrupt()
 
     def farewell(self, reply: Reply) -> Flow[None]:
@@ -287,7 +287,7 @@ class _Session:
         self._unsent = 0
         if self._progress >= _PROGRESS:
             self._progress = 0
-            yield Deadline(self._context.timeout or self._machine.timeout_hint)
+            yield self._patience
         data = self._machine.data_to_send()
         if data:
             yield Write(data)
@@ -345,6 +345,11 @@ class _Session:
 
     # --- what commands do
 
+    def accept(self, _: object) -> Flow[None]:
+        """Let the machine answer alone."""
+        self._machine.accept()
+        yield from ()
+
     def hello(self, event: Ehlo | Helo | Lhlo) -> Flow[None]:
         yield from self.abandon()
         self._origin.hello = event.domain
@@ -378,7 +383,8 @@ class _Session:
             yield from self.abandon()
         self._reply(refusal)
 
-    def _content(self, data: bytes) -> Flow[None]:
+    def content(self, event: Body) -> Flow[None]:
+        data = event.data
         self._progress += len(data)
         if not self._content_begun:
             yield from self._begin_content()
@@ -523,7 +529,7 @@ class _Session:
 
 
 # What is not here is answered by the machine alone.
-_STEPS: Final[dict[type[ServerEvent], Callable[..., Flow[None]]]] = {
+_STEPS: Final[dict[type[object], Callable[..., Flow[None]]]] = {
     Ehlo: _Session.hello,
     Helo: _Session.hello,
     Lhlo: _Session.hello,
@@ -534,6 +540,7 @@ _STEPS: Final[dict[type[ServerEvent], Callable[..., Flow[None]]]] = {
     Rcpt: _Session.rcpt,
     Data: _Session.data,
     EndOfChunk: _Session.end_of_chunk,
+    Body: _Session.content,
     BadContent: _Session.bad_content,
     EndOfMessage: _Session.end,
     Rset: _Session.leave,

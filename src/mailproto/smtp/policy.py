@@ -143,9 +143,9 @@ class Session:
         """Take note of a command and its 2yz or 3yz."""
         kind = type(command)
         self.state = after(self.state, kind, code)
-        if isinstance(command, Rcpt):
+        if kind is Rcpt:
             self.recipients += 1
-            if policy.limits.recipient_domains is not None:
+            if policy.limits.recipient_domains is not None and isinstance(command, Rcpt):
                 self.domains.add(domain_of(command.forward_path))
         elif kind is EndOfMessage or kind is Rset:
             self.end_transaction()

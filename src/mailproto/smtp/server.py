@@ -13,7 +13,7 @@ from typing import Final
 from attrs import evolve
 
 from mailproto._core.dot import BareNewlines
-from mailproto._core.foreign import opens_another_protocol
+from mailproto._core.foreign import begins_tls, opens_another_protocol
 from mailproto._core.framer import Framer
 from mailproto._core.limits import SMTPServerLimits
 from mailproto._core.machine import (
@@ -351,8 +351,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         return event
 
     def _check_first_octet(self) -> None:
-        waiting, position = self._input.peek()
-        if waiting[position : position + 1] == _TLS_HANDSHAKE:
+        if begins_tls(self._input):
             raise RemoteProtocolError("a TLS handshake where plain text was expected", _NOT_TLS)
 
     def _at_end_of_input(self) -> ConnectionClosed:
@@ -618,7 +617,6 @@ def _refuse_another_protocol(line: bytes) -> None:
 _END: Final = EndOfMessage()
 _ANSWERED: Final = (Invalid, BadContent)
 _TOO_MANY_ERRORS: Final = Reply(421, "Too many errors", _NO_SERVICE)
-_TLS_HANDSHAKE: Final = b"\x16"
 _EARLY: Final = Reply(554, "The client spoke before the greeting", EnhancedCode(5, 5, 1))
 _NOT_TLS: Final = Reply(554, "TLS is not expected here", EnhancedCode(5, 5, 1))
 _LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)

@@ -177,10 +177,12 @@ _ON_REFUSAL: Final[Mapping[type, State]] = {
 
 def after(state: State, command: type[ServerEvent], code: int) -> State:
     """The state after ``command`` was answered with ``code``."""
-    if code < 300 or (command is Data and code < 400):
-        if command is Rset:
-            return state if state is State.START else State.READY
+    if code < 300 and command is not Rset:
         return _ON_SUCCESS.get(command, state)
+    if code < 300:
+        return state if state is State.START else State.READY
+    if command is Data and code < 400:
+        return State.CONTENT
     if code < 400:
         # 355 goes on with a transaction that was interrupted (RFC 1845 section 3).
         return State.RECIPIENTS if command is Mail else State.AUTHENTICATING

@@ -550,22 +550,22 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if event is None or code >= 400:
             self._refused(code)
             return
-        if self._due > 1:
+        if self._due:
             self._due -= 1
-            return
-        self._due = 0
+            if self._due:
+                return
         self._in_hand = None
         session, policy = self._session, self._policy
         session.accepted(event, code, policy)
-        kind = type(event)
-        if kind is Data:
+        if type(event) is Data:
             self._content = IncomingContent(
                 policy.bare_newlines, self._limits.content, session.resumed
             )
-        elif kind is StartTLS:
-            self._await_tls()
-        elif isinstance(event, XClient):
-            self._stand_for(event)
+        elif code == 220:
+            if type(event) is StartTLS:
+                self._await_tls()
+            elif isinstance(event, XClient):
+                self._stand_for(event)
 
     def _refused(self, code: int) -> None:
         """Take note of a refusal, or of the greeting."""

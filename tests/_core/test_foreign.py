@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailproto._core.foreign import opens_another_protocol
+from mailproto._core.foreign import begins_tls, opens_another_protocol
+from mailproto._core.framer import Framer
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,14 @@ def test_P30_other_protocols(line: bytes) -> None:
 )
 def test_commands_of_mail(line: bytes) -> None:
     assert not opens_another_protocol(line)
+
+
+def test_TLS_is_known_by_its_first_octet_and_nothing_is_consumed() -> None:
+    framer = Framer()
+    assert not begins_tls(framer)
+    framer.feed(b"\x16")
+    assert begins_tls(framer)
+    assert len(framer) == 1
+    other = Framer()
+    other.feed(b"EHLO \x16")
+    assert not begins_tls(other)

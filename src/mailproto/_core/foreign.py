@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["opens_another_protocol"]
+from mailproto._core.framer import Framer
+
+__all__ = ["begins_tls", "opens_another_protocol"]
 
 _OPENING: Final = re.compile(
     # Request-Line (RFC 9112 section 3), also the preface of HTTP/2 (RFC 9113 section 3.4)
@@ -20,6 +22,15 @@ _OPENING: Final = re.compile(
     rb"|SSH-[0-9.]+-.*",
     re.DOTALL,
 )
+
+
+def begins_tls(source: Framer) -> bool:
+    """Whether what waits begins as a TLS handshake does, whose client waits for an answer to it.
+
+    A line may never come. No command of any protocol here begins with this octet.
+    """
+    waiting, position = source.peek()
+    return waiting[position : position + 1] == b"\x16"
 
 
 def opens_another_protocol(line: bytes) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from mailproto._core.foreign import opens_another_protocol
+from mailproto._core.foreign import begins_tls, opens_another_protocol
 from mailproto._core.framer import LineTooLong
 from mailproto._core.limits import IMAPServerLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -305,6 +305,8 @@ class Server(Machine[ServerEvent, Response]):
     def _read(self) -> Frame | LiteralHeader | LiteralChunk | None:
         limits = self._limits
         before = self._state is _NOT_AUTHENTICATED
+        if before and self._reader.idle and begins_tls(self._input):
+            raise RemoteProtocolError("a TLS handshake where plain text was expected")
         step = self._reader.advance(
             limits.command_line_unauthenticated if before else limits.command_line
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mailproto._core.dot import Stuffer
-from mailproto._core.foreign import opens_another_protocol
+from mailproto._core.foreign import begins_tls, opens_another_protocol
 from mailproto._core.framer import LineTooLong
 from mailproto._core.limits import POP3ServerLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -215,6 +215,9 @@ class Server(Machine[ServerEvent, ServerItem]):
         if self._state is State.AUTHORIZATION and self._offer.mechanisms:
             # An initial response may be as long as any, and nothing tells before it is read.
             limit = max(limit, limits.authentication_line)
+        if self._state is State.AUTHORIZATION and begins_tls(self._input):
+            problem = "a TLS handshake where plain text was expected"
+            raise RemoteProtocolError(problem, hint=Err("TLS is not expected here"))
         try:
             line = self._input.line(limit)
         except LineTooLong as error:

@@ -103,3 +103,14 @@ def new_processes(code: str, count: int) -> Prepared:
 
 def in_chunks(data: bytes, size: int = CHUNK) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def keep(results: list[Any], result: Any, period: int = 1) -> None:
+    """Append a result; if it equals the one `period` before it, that one in its place.
+
+    All of them can be checked afterwards, and memory does not grow with their number: fresh memory
+    from the system would cost more than what is measured.
+    """
+    if len(results) >= period and results[-period] == result:
+        result = results[-period]
+    results.append(result)

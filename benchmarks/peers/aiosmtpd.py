@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from aiosmtpd.smtp import SMTP
 from loopback import Sender, await_word, one_core
-from registry import Prepared
+from registry import Prepared, keep
 
 VERSION = version("aiosmtpd")
 
@@ -43,7 +43,7 @@ class Handler:
         self.messages = []
 
     async def handle_DATA(self, server, session, envelope):  # aiosmtpd's name
-        self.messages.append(envelope.content)
+        keep(self.messages, envelope.content)
         return "250 OK"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from registry import CHUNK, Prepared, in_chunks, new_processes
+from registry import CHUNK, Prepared, in_chunks, keep, new_processes
 
 from mailproto import __version__, imap, pop3, smtp
 
@@ -172,7 +172,7 @@ def receive(chunks):
                 body.append(event.data)
                 continue
             if type(event) is smtp.EndOfMessage:
-                messages.append(b"".join(body))
+                keep(messages, b"".join(body))
                 body.clear()
             server.accept()
         server.data_to_send()
@@ -194,7 +194,9 @@ def smtp_ready_for_mail():
     client.next_event()
     client.send(smtp.Ehlo("client.example.test"))
     client.data_to_send()
-    client.receive_data(b"250-mx.example.test\r\n250-PIPELINING\r\n250-SIZE 10485760\r\n250 8BITMIME\r\n")
+    client.receive_data(
+        b"250-mx.example.test\r\n250-PIPELINING\r\n250-SIZE 10485760\r\n250 8BITMIME\r\n"
+    )
     client.next_event()
     return client
 
@@ -223,10 +225,14 @@ def smtp_client(given):
     content, count = given
     chunks = in_chunks(content)
     client = smtp_ready_for_mail()
-    return Prepared(
-        lambda: [submit(client, chunks) for _ in range(count)],
-        lambda sent: [b"".join(wire) for wire in sent],
-    )
+
+    def run():
+        sent = []
+        for _ in range(count):
+            keep(sent, submit(client, chunks))
+        return sent
+
+    return Prepared(run, lambda sent: [b"".join(wire) for wire in sent])
 
 
 # --------------------------------------------------------------------------- SMTP submission
@@ -309,7 +315,7 @@ def smtp_loopback(given):
             self.pieces.append(data)
 
         def end(self):
-            messages.append(b"".join(self.pieces))
+            keep(messages, b"".join(self.pieces))
             self.pieces = []
 
     one_core()

@@ -7,16 +7,19 @@ import itertools
 import platform
 import smtplib
 
-from registry import Prepared
+from registry import Prepared, keep
 
 VERSION = platform.python_version()
 OK, GO_AHEAD = b"250 2.0.0 OK\r\n", b"354 End data with <CR><LF>.<CR><LF>\r\n"
 
 
 class Socket:
-    def __init__(self):
+    def __init__(self, period):
         self.sent = []
-        self.sendall = self.sent.append
+        self.period = period
+
+    def sendall(self, data):
+        keep(self.sent, data, self.period)
 
     def close(self):
         pass
@@ -41,7 +44,7 @@ class Replies(io.RawIOBase):
 def session(*lines):
     """A client with its socket, where the server answers with these replies in turn."""
     client = smtplib.SMTP(local_hostname="client.example.test")
-    client.sock, client.file = Socket(), io.BufferedReader(Replies(*lines))
+    client.sock, client.file = Socket(len(lines)), io.BufferedReader(Replies(*lines))
     return client
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from importlib.metadata import version
 
 from loopback import Sender, one_core
-from registry import Prepared
+from registry import Prepared, keep
 from twisted.internet import defer, reactor
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.protocol import Factory
@@ -27,7 +27,7 @@ class Sink:
         self.lineReceived = self.lines.append
 
     def eomReceived(self):  # Twisted's name
-        self.messages.append(b"\r\n".join([*self.lines, b""]))
+        keep(self.messages, b"\r\n".join([*self.lines, b""]))
         return defer.succeed(None)
 
 

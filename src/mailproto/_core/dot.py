@@ -190,8 +190,9 @@ class Unstuffer:
         dots = _line_dots(data, start, to_end=True)
         end = -1
         if dots is None:
-            found = data.find(_END, start)
-            end = found if found < 0 else found + 2
+            # Among many dots a search from the end is quicker, and mostly there is nothing.
+            if data.rfind(_END, start) >= 0:
+                end = data.find(_END, start) + 2
         # The first dot that begins a line is the end, unless it was doubled by the sender.
         elif dots and data.startswith(b"\r\n", dots[-1] + 1):
             end = dots.pop()

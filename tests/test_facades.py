@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from mailproto import imap, pop3, smtp
@@ -22,6 +23,10 @@ from mailproto.errors import LocalProtocolError, MailError, StoreError
 from mailproto.flows.effects import Call, Deadline, Flow, Read, StartTLS, Wakeup, Write
 from mailproto.flows.services import Services
 from mailproto.flows.serving import Peer
+from mailproto.flows.shutdown import Shutdown
+from mailproto.flows.smtp_handler import Handler
+from mailproto.flows.smtp_listening import ServerOptions
+from mailproto.flows.smtp_server import Context
 
 MODULES = ["smtp", "imap", "pop3", "connecting", "relaying", "resolving"]
 PROTOCOLS = ["smtp", "imap", "pop3"]
@@ -111,6 +116,28 @@ def test_every_flow_of_a_session_can_be_reached(protocol: str) -> None:
     # What flows are made of.
     opening |= {"arm", "chunk", "event", "reply"}
     assert public - opening <= set(dir(module.Client))
+
+
+def test_every_field_of_a_context_can_be_set_by_serve() -> None:
+    """Whoever adds one to the SMTP server adds it to ``ServerOptions``, which both facades take."""
+    fields = {field.name for field in attrs.fields(Context)}
+    options = typing.get_type_hints(ServerOptions)
+    assert set(options) == fields - {"handler", "shutdown"}
+    hints = typing.get_type_hints(Context)
+    assert {name: hints[name] for name in options} == options
+
+
+def test_every_option_of_a_server_machine_is_set_by_the_context(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: set[str] = set()
+
+    def machine(hostname: str, **options: object) -> None:
+        given.update(options, ["hostname"])
+
+    monkeypatch.setattr("mailproto.flows.smtp_server.Server", machine)
+    Context(handler=typing.cast("Any", Handler), shutdown=Shutdown()).machine()
+    assert given == set(inspect.signature(smtp.Server).parameters)
 
 
 # ------------------------------------------------------------------------- nothing leaves its place

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable
 from email.message import EmailMessage
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facades.world import PASSWORD, Conversation, Facade, World, scripted
-from mailproto import sasl, smtp
+from flows.relay_world import CLOSE, Host, listening
+from mailproto import aio, sasl, smtp
+from mailproto._core.machine import Signal
+from mailproto.cli.certificate import CertificateFiles
 from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
@@ -18,7 +27,7 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.smtp_result import DeliveryUnknown, Outcome
+from mailproto.flows.smtp_result import DeliveryFailed, DeliveryUnknown, Outcome
 from mailproto.sync import smtp as facade_smtp
 
 CONTENT = b"Subject: one\r\n\r\n.dot\r\n..dots\r\n"
@@ -181,6 +190,175 @@ def test_other_commands(world: World) -> None:
         assert client.closed
 
 
+# ------------------------------------------------------------------------------- content
+
+
+class Slow:
+    """A stream whose ``read`` is awaited under ``aio``."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._file = BytesIO(octets)
+
+    async def read(self, size: int, /) -> bytes:
+        await asyncio.sleep(0)
+        return self._file.read(size)
+
+
+async def asynchronously(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        await asyncio.sleep(0)
+        yield piece
+
+
+LINES = b"Subject: stream\r\n\r\n" + b"".join(b".line %d\r\n" % n for n in range(30_000))
+
+
+@pytest.mark.parametrize("chunking", [False, True])
+def test_a_file_is_sent_in_pieces(world: World, tmp_path: Path, chunking: bool) -> None:
+    path = tmp_path / "message"
+    path.write_bytes(LINES)
+    with world.connect("smtp") as client, path.open("rb") as file:
+        client.send(file, ALICE, [BOB], size=len(LINES), chunking=chunking)
+        client.send(bytearray(CONTENT), ALICE, [BOB])
+    first, second = world.contents("bob")
+    assert first.endswith(LINES)
+    assert second.endswith(CONTENT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [lambda: Slow(LINES), lambda: asynchronously([LINES[:7], b"", LINES[7:]])],
+    ids=["read", "pieces"],
+)
+def test_an_asynchronous_source_is_for_asyncio(world: World, content: Any) -> None:
+    client = world.connect("smtp")
+    if world.facade.name == "aio":
+        with client:
+            client.send(content(), ALICE, [BOB])
+        assert world.contents("bob")[0].endswith(LINES)
+        return
+    with pytest.raises(TypeError, match="awaitable"):
+        client.send(content(), ALICE, [BOB])
+    assert client.closed
+    world.close()
+    assert world.contents("bob") == []
+
+
+def test_text_is_not_content(world: World) -> None:
+    with world.connect("smtp") as client:
+        with pytest.raises(TypeError, match="octets"):
+            client.send("Subject: text\r\n", ALICE, [BOB])
+        assert client.noop().positive
+
+
+def test_newlines_are_repaired_where_that_is_wanted(world: World) -> None:
+    with world.connect("smtp", bare_newlines=smtp.BareNewlines.REPAIR) as client:
+        client.send(b"Subject: unix\n\nline\r\rend\n", ALICE, [BOB])
+    assert world.contents("bob")[0].endswith(b"Subject: unix\r\n\r\nline\r\n\r\nend\r\n")
+
+
+def test_a_transaction_goes_on_as_it_was_received(world: World) -> None:
+    mail = smtp.Mail(smtp.Mailbox("alice", "localhost"), body=smtp.BodyType.EIGHT_BIT_MIME)
+    with world.connect("smtp") as client:
+        client.send(CONTENT, mail, [smtp.Rcpt(smtp.Mailbox("bob", "localhost"))])
+    size = len(CONTENT)
+    assert f"MAIL FROM:<{ALICE}> SIZE={size} BODY=8BITMIME".encode() in world.said("C")
+
+
+# ------------------------------------------------------------------------------- round trips
+
+
+def answering_by_turns(conversation: Conversation, offered: bytes) -> list[bytes]:
+    """Answer all that has come, and only then wait for more; what came each time."""
+    machine = smtp.Server()
+    turns: list[bytes] = []
+    machine.accept()
+    while True:
+        said = machine.data_to_send()
+        for keyword in (b"PIPELINING", b"CHUNKING"):
+            if keyword not in offered:
+                said = said.replace(b"250-" + keyword + b"\r\n", b"")
+        conversation.say(said)
+        if machine.closing:
+            return turns
+        data = conversation.connection.recv(1 << 20)
+        turns.append(data)
+        machine.receive_data(data)
+        while not isinstance(event := machine.next_event(), Signal):
+            if not isinstance(event, smtp.Body):
+                machine.accept()
+
+
+@pytest.mark.parametrize(
+    ("offered", "most"), [(b"PIPELINING", 3), (b"PIPELINING CHUNKING", 2), (b"CHUNKING", 5)]
+)
+def test_a_message_and_the_end_cost_few_round_trips(
+    facade: Facade, offered: bytes, most: int
+) -> None:
+    """Each group is one write: over a socket it arrives as one piece."""
+    turns: list[bytes] = []
+
+    def talk(conversation: Conversation) -> None:
+        turns.extend(answering_by_turns(conversation, offered))
+
+    with scripted(talk) as (port, _), facade.connect("smtp", port, tls="none") as client:
+        client.send(CONTENT, ALICE, [BOB, NOBODY])
+    after_ehlo = turns[1:]
+    assert len(after_ehlo) <= most, after_ehlo
+    assert after_ehlo[-1] == b"QUIT\r\n"
+
+
+# ------------------------------------------------------------------------------- asyncio
+
+
+def test_async_with_without_await(certificate: CertificateFiles) -> None:
+    """And every other use of what ``connect`` returns, in one place for all protocols."""
+    facade = Facade("aio")
+    world = World(facade, certificate)
+    try:
+        assert facade.loop is not None
+        names = {"smtp": "submission", "imap": "imap", "pop3": "pop3"}
+        for protocol, name in names.items():
+            module = getattr(aio, protocol)
+            facade.loop.run(_openings(module, world.port(name)))
+    finally:
+        world.close()
+        facade.close()
+
+
+async def _openings(module: Any, port: int) -> None:
+    def connect(login: tuple[str, str] | None = None) -> Any:
+        return module.connect("localhost", port, tls="none", login=login, allow_insecure_auth=True)
+
+    async with connect() as client:
+        assert not client.closed
+    assert client.closed
+    waits: list[Callable[[], Any]] = [
+        connect,
+        lambda: asyncio.create_task(connect()),
+        lambda: asyncio.wait_for(connect(), 20),
+    ]
+    for wait in waits:
+        async with await wait() as client:
+            assert not client.closed
+        assert client.closed
+    with pytest.raises(ZeroDivisionError):
+        async with connect() as client:
+            raise ZeroDivisionError
+    assert client.closed
+    with pytest.raises(AuthenticationFailed):
+        async with connect(("alice", "wrong")):
+            raise AssertionError("nobody has logged in")
+    connect().close()
+    with pytest.raises(ZeroDivisionError):
+        connect().throw(ZeroDivisionError())
+    assert module.connect.__doc__
+    assert "host" in inspect.signature(module.connect).parameters
+
+
+# ------------------------------------------------------------------------------- faults
+
+
 def _greet(conversation: Conversation, *extensions: bytes) -> None:
     conversation.say(b"220 mx.example ready\r\n")
     assert conversation.line().startswith(b"EHLO ")
@@ -270,6 +448,47 @@ def test_P24_a_server_that_drips_runs_into_the_timeout(facade: Facade) -> None:
         facade.connect("smtp", port, tls="none", timeout=0.3)
 
 
+def test_P24_each_phase_has_its_time(facade: Facade) -> None:
+    """The others are long: only the one for the reply to DATA passes."""
+
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation)
+        for _ in range(2):
+            conversation.line()
+            conversation.say(b"250 ok\r\n")
+        assert conversation.line() == b"DATA"
+        conversation.rest()
+
+    with scripted(talk) as (port, _):
+        times = smtp.Timeouts(data=0.05)
+        client = facade.connect("smtp", port, tls="none", timeout=times)
+        with pytest.raises(DeadlineExceeded):
+            client.send(CONTENT, ALICE, [BOB])
+        assert client.closed
+
+
+def test_HELO_on_another_connection_where_the_server_closes_at_EHLO(facade: Facade) -> None:
+    """RFC 1869 section 4.7; but not where TLS or a login is wanted."""
+    with listening(Host({"EHLO": CLOSE})) as port:
+        with facade.connect("smtp", port, tls="none") as client:
+            assert not client.session.machine.offers("PIPELINING")
+            assert client.noop().positive
+        with pytest.raises(ConnectionLost):
+            facade.connect("smtp", port, tls="starttls")
+        with pytest.raises(ConnectionLost):
+            facade.connect("smtp", port, tls="none", login=("a", "b"), allow_insecure_auth=True)
+
+
+def test_a_failure_has_the_result(world: World) -> None:
+    with world.connect("smtp") as client:
+        with pytest.raises(DeliveryFailed) as failed:
+            client.send(CONTENT, ALICE, [NOBODY, "else@localhost"])
+        outcomes = [r.outcome for r in failed.value.result.recipients]
+        assert outcomes == [Outcome.PERMANENT] * 2
+        assert [str(r.enhanced) for r in failed.value.result.recipients] == ["5.1.1"] * 2
+        assert failed.value.code == "550"
+
+
 def test_a_greeting_that_refuses(facade: Facade) -> None:
     def talk(conversation: Conversation) -> None:
         conversation.say(b"554 no service\r\n")
@@ -309,5 +528,6 @@ def test_no_credentials_in_clear_unless_named(world: World) -> None:
 
 
 def test_the_names_of_the_results_are_in_the_facade() -> None:
+    assert facade_smtp.DeliveryFailed is DeliveryFailed
     assert facade_smtp.DeliveryUnknown is DeliveryUnknown
     assert facade_smtp.Outcome is Outcome

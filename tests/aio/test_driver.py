@@ -10,6 +10,7 @@ import pytest
 
 from mailproto import aio
 from mailproto.aio.driver import Driver
+from mailproto.backend.directory import Users, immediate, is_immediate
 from mailproto.errors import CommandFailed, ConnectionLost, DeadlineExceeded, TLSError
 from mailproto.flows.effects import (
     Flow,
@@ -262,6 +263,45 @@ def test_calls_may_be_plain_awaitable_or_blocking():
         one, two, thread, error = await driver.run(flow())
         assert (one, two, error) == (1, 2, "nothing")
         assert thread is not threading.main_thread()
+        driver.abort()
+        peer.close()
+
+    run(main)
+
+
+def test_what_answers_at_once_is_called_on_the_loop_and_its_override_is_not():
+    class Fixed:
+        @immediate
+        def whose(self, name: str) -> tuple[str, threading.Thread]:
+            return name, threading.current_thread()
+
+    class Slow(Fixed):
+        def whose(self, name: str) -> tuple[str, threading.Thread]:
+            return name, threading.current_thread()
+
+    class Async:
+        async def whose(self, name: str) -> tuple[str, threading.Thread]:
+            await asyncio.sleep(0)
+            return name, threading.current_thread()
+
+    async def main():
+        driver, peer = await pair()
+
+        def flow() -> Flow[list[tuple[str, threading.Thread]]]:
+            fixed = yield from call_blocking(Fixed().whose, "alice")
+            slow = yield from call_blocking(Slow().whose, "alice")
+            coroutine = yield from call_blocking(Async().whose, "alice")
+            return [fixed, slow, coroutine]
+
+        fixed, slow, coroutine = await driver.run(flow())
+        assert fixed == coroutine == ("alice", threading.main_thread())
+        assert slow[0] == "alice"
+        assert slow[1] is not threading.main_thread()
+        users = Users({"alice": "secret"}, ["example.com"], iterations=4096)
+        assert is_immediate(users.account_for)
+        assert is_immediate(users.is_local)
+        assert not is_immediate(users.verify)
+        assert not is_immediate(users.lookup)
         driver.abort()
         peer.close()
 

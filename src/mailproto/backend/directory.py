@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutinefunction
 from typing import Final, Protocol
 
 from attrs import field
+from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
 from mailproto.backend.store import Maybe
@@ -26,7 +28,25 @@ from mailproto.sasl import (
 )
 from mailproto.sasl.saslprep import saslprep
 
-__all__ = ["ClientCertificate", "Directory", "Users"]
+__all__ = ["ClientCertificate", "Directory", "Users", "immediate", "is_immediate"]
+
+F = TypeVar("F", bound=Callable[..., object])
+_MARK: Final = "_mailproto_immediate"
+
+
+def immediate(function: F) -> F:
+    """Mark a method that answers from memory: the async server calls it on its loop.
+
+    A worker thread would cost ten times as much as such an answer. The mark is on the function,
+    so that an override, which may do anything, is not marked.
+    """
+    setattr(function, _MARK, True)
+    return function
+
+
+def is_immediate(function: Callable[..., object]) -> bool:
+    """Whether a call returns at once: the function is marked so, or gives a coroutine."""
+    return getattr(function, _MARK, False) or iscoroutinefunction(function)
 
 
 @frozen
@@ -44,9 +64,9 @@ class ClientCertificate:
 class Directory(Protocol):
     """The accounts of a server: what an embedder implements to log people in and to route mail.
 
-    Methods may return their value or be ``async def``. The async server calls ``verify`` and
-    ``lookup`` in a worker thread and awaits coroutines on its loop; the sync server calls them
-    from many threads.
+    Methods may return their value or be ``async def``. The async server awaits coroutines on its
+    loop and calls plain methods in a worker thread, unless they are marked ``immediate``; the sync
+    server calls them from many threads.
     """
 
     def verify(self, credentials: Credentials) -> Maybe[str | None]:
@@ -185,6 +205,7 @@ class Users:
         names = (*certificate.email_addresses, certificate.common_name)
         return next((found for name in names if (found := self._account(name))), None)
 
+    @immediate
     def account_for(self, local_part: str, domain: str) -> str | None:
         """The account of the address, or of the first user for ``postmaster``."""
         if not self.is_local(domain):
@@ -197,6 +218,7 @@ class Users:
             return next(iter(self._keys), None)
         return found
 
+    @immediate
     def is_local(self, domain: str) -> bool:
         """Whether it is one of the domains, or that of a user who is an address."""
         return not domain or _domain(domain) in self._local

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeAlias, cast, overload
 from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
-from mailproto.backend.directory import ClientCertificate
+from mailproto.backend.directory import ClientCertificate, is_immediate
 from mailproto.sasl import ChannelBinding
 
 __all__ = [
@@ -195,9 +195,12 @@ def call_blocking(
 ) -> Flow[T]:
     """The result of a ``function`` that may block for long, called off the event loop.
 
+    On the loop it is called if it is an ``async def`` or marked ``backend.directory.immediate``.
     What it returns is awaited on the loop where it is awaitable: a directory, a store or a
     resolver may be written either way.
     """
+    if is_immediate(function):
+        return cast("T", (yield Call(lambda: function(*args, **kwargs))))
     result = yield Call(lambda: function(*args, **kwargs), blocking=True)
     if isawaitable(result):
         result = yield Call(lambda: result)

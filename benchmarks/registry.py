@@ -20,6 +20,7 @@ CHUNK = 64 * KIB
 
 PEERS: dict[str, tuple[str, ...]] = {
     "smtp_server": ("mailproto", "aiosmtpd", "twisted"),
+    "smtp_server_octets": ("mailproto",),
     "smtp_client": ("mailproto", "smtplib"),
     "smtp_submission": ("mailproto", "smtplib", "aiosmtplib"),
     "smtp_submission_pipelined": ("mailproto", "smtplib", "aiosmtplib"),

@@ -52,6 +52,14 @@ def smtp_server_content_worst(units: int) -> Job:
     return transactions(data.dots_content(MIB), units, pipelined=True)
 
 
+@workload(role="smtp_server_octets", unit="octet", units=1_000_000)
+def smtp_server_octet_by_octet(units: int) -> Job:
+    """SMTP server, text that arrives octet by octet"""
+    whole = transactions(data.normal_content(units), 1, pipelined=False)
+    given = [chunk[at : at + 1] for chunk, _ in whole.given for at in range(len(chunk))]
+    return Job([(octet, 0) for octet in given], whole.expected, units)
+
+
 def submissions(content: bytes, count: int) -> Job:
     """The same content, to be encoded after DATA as many times."""
     wire = data.stuffed(content)

@@ -165,23 +165,31 @@ def receive(chunks):
     server = smtp.Server("mx.example.test")
     server.accept()
     messages, body = [], []
+    receive_data, next_event, need_data = server.receive_data, server.next_event, smtp.NEED_DATA
     for chunk in chunks:
-        server.receive_data(chunk)
-        while (event := server.next_event()) is not smtp.NEED_DATA:
-            if type(event) is smtp.Body:
+        receive_data(chunk)
+        answered = False
+        while (event := next_event()) is not need_data:
+            kind = type(event)
+            if kind is smtp.Body:
                 body.append(event.data)
                 continue
-            if type(event) is smtp.EndOfMessage:
+            if kind is smtp.EndOfMessage:
                 keep(messages, b"".join(body))
                 body.clear()
             server.accept()
-        server.data_to_send()
+            answered = True
+        if answered:
+            server.data_to_send()
     return messages
 
 
 def smtp_server(given):
     chunks = [chunk for chunk, _ in given]
     return Prepared(lambda: receive(chunks))
+
+
+smtp_server_octets = smtp_server
 
 
 # --------------------------------------------------------------------------- SMTP client

@@ -50,9 +50,9 @@ def ports(
             assert host == "mail.example.com"
             return real_sync("localhost", found["imaps"], tls_context=trust, **options)
 
-        async def connect_smtp(host: str, **options: Any) -> Any:
+        def connect_smtp(host: str, **options: Any) -> Any:
             assert host == "mail.example.com"
-            return await real_aio("localhost", found["submission"], tls_context=trust, **options)
+            return real_aio("localhost", found["submission"], tls_context=trust, **options)
 
         monkeypatch.setattr(mailproto.sync.imap, "connect", connect_imap)
         monkeypatch.setattr(mailproto.aio.smtp, "connect", connect_smtp)

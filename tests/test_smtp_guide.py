@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import smtplib
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import mailproto.aio.smtp
 import mailproto.sync.resolving
 import mailproto.sync.smtp
 from flows.relay_world import Host, listening
@@ -44,7 +46,7 @@ def submission(certificate: CertificateFiles) -> Iterator[int]:
 
 
 def test_the_examples_are_short() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     for block in BLOCKS:
         lines = [line for line in block.split("\n") if line.strip()]
         assert len([line for line in lines if not line.startswith("from ")]) <= 11
@@ -68,6 +70,24 @@ def test_a_client(
     assert eve.startswith("eve@example.com permanent 550 5.1.1 ")
 
 
+def test_a_file_under_asyncio(
+    certificate: CertificateFiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = mailproto.aio.smtp.connect
+    path = tmp_path / "message"
+    path.write_bytes(CONTENT)
+    with submission(certificate) as port:
+
+        def connect(host: str, **options: Any) -> Any:
+            assert host == "mail.example.com"
+            trust = client_context(certificate.cert)
+            return real("localhost", port, tls_context=trust, **options)
+
+        monkeypatch.setattr(mailproto.aio.smtp, "connect", connect)
+        result = asyncio.run(run(BLOCKS[1])["submit"](path))
+    assert [r.outcome.value for r in result.recipients] == ["delivered"]
+
+
 def test_a_server(capsys: Any) -> None:
     refused: list[object] = []
 
@@ -77,7 +97,7 @@ def test_a_server(capsys: Any) -> None:
             refused.append(client.sendmail("alice@example.com", recipients, CONTENT))
 
     # What comes after the block is still inside its with statement.
-    run(BLOCKS[1] + "    probe(port)\n", probe=probe)
+    run(BLOCKS[2] + "    probe(port)\n", probe=probe)
     assert capsys.readouterr().out == CONTENT.decode()
     assert refused == [{"eve@example.com": (550, b"Who?")}]
 
@@ -92,14 +112,14 @@ def test_a_relay(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     host = Host()
     with listening(host) as port:
         monkeypatch.setattr(RelaySettings, "effective_port", port)
-        names = run(BLOCKS[2])
+        names = run(BLOCKS[3])
     assert capsys.readouterr().out.endswith("localhost delivered clear None\n")
     assert [r.outcome.value for r in names["result"].recipients] == ["delivered", "permanent"]
     assert host.commands("EHLO") == ["EHLO mail.example.com"]
 
 
 def test_trying_again(capsys: Any) -> None:
-    run(BLOCKS[3])
+    run(BLOCKS[4])
     first, late = capsys.readouterr().out.rstrip("\n").split("\n")
     assert first.endswith("1800.0 ()")
     assert "bob" in first

@@ -47,7 +47,7 @@ from mailproto.smtp.commands import (
 from mailproto.smtp.content import OutgoingChunks, OutgoingContent
 from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.parameters import TransId
-from mailproto.smtp.parse import parse_reply, parse_reply_line
+from mailproto.smtp.parse import USUAL, parse_reply, parse_reply_line, usual_reply
 from mailproto.smtp.replies import Challenge, Reply
 from mailproto.smtp.serialize import serialize_command
 from mailproto.smtp.states import LEGAL, MAY_BE_FOLLOWED, NAMES, PROJECTED, State, after
@@ -393,8 +393,13 @@ class Client(Machine[ClientEvent, Command]):
                 return self._at_end_of_input() if self._input.ended else NEED_DATA
             if self._trace is not None:
                 self._trace("S", line)
+            pending, lines = self._pending, self._lines
+            enhanced = bool(pending) and type(pending[0]) not in _HELLOS
+            if enhanced and not lines and len(line) <= USUAL:
+                reply = usual_reply(line)
+                if reply is not None:
+                    return self._take_reply(pending[0], reply)
             code, more, text = parse_reply_line(line)
-            lines = self._lines
             if lines or more:
                 if lines and code != self._lines_code:
                     raise RemoteProtocolError(
@@ -404,8 +409,10 @@ class Client(Machine[ClientEvent, Command]):
                 if more:
                     continue
                 self._lines = []
-                return self._take_reply(code, tuple(lines))
-            return self._take_reply(code, (text,))
+                reply = parse_reply(code, tuple(lines), enhanced=enhanced)
+            else:
+                reply = parse_reply(code, (text,), enhanced=enhanced)
+            return self._take_reply(pending[0], reply) if pending else self._take_unasked(reply)
 
     def _add_line(self, code: int, text: str, size: int) -> None:
         if not self._lines:
@@ -429,12 +436,8 @@ class Client(Machine[ClientEvent, Command]):
             raise RemoteProtocolError(f"the connection was closed {self._state.value}")
         return ConnectionClosed()
 
-    def _take_reply(self, code: int, lines: tuple[str, ...]) -> ClientEvent:
-        pending = self._pending
-        if not pending:
-            return self._take_unasked(code, lines)
-        command = pending[0]
-        kind = type(command)
+    def _take_reply(self, command: Command, reply: Reply) -> ClientEvent:
+        code, kind = reply.code, type(command)
         if code < 300:
             if kind is Data:
                 raise RemoteProtocolError(f"{code} does not answer DATA")
@@ -444,7 +447,6 @@ class Client(Machine[ClientEvent, Command]):
             and not (code == 355 and _is_resumable(command))
         ):
             raise RemoteProtocolError(f"{code} does not answer {NAMES[kind]}")
-        reply = parse_reply(code, lines, enhanced=kind not in _HELLOS)
         self._answered = command
         if code == 421:
             self._close()
@@ -458,6 +460,7 @@ class Client(Machine[ClientEvent, Command]):
             state = self._after_chunk_reply(command, code)
         else:
             state = after(self._state, kind, code)
+        pending = self._pending
         pending.popleft()
         self._state = state
         if state is _READY:
@@ -487,7 +490,8 @@ class Client(Machine[ClientEvent, Command]):
         # Only RSET helps after a refusal (RFC 3030 section 2).
         return after(self._state, EndOfChunk, code)
 
-    def _take_unasked(self, code: int, lines: tuple[str, ...]) -> Reply:
+    def _take_unasked(self, reply: Reply) -> Reply:
+        code, lines = reply.code, reply.lines
         self._answered = None
         if self._state is State.GREETING:
             if 300 <= code < 400:
@@ -496,7 +500,7 @@ class Client(Machine[ClientEvent, Command]):
                 self._close()
             else:
                 self._state = self._projected = State.START if code < 400 else State.REFUSED
-            return parse_reply(code, lines, enhanced=False)
+            return reply
         if code != 421:
             raise RemoteProtocolError(f"a reply that nothing waits for: {code} {lines[0]!r}")
         # A server that shuts down may say so at any time (RFC 5321 section 3.8).

@@ -72,7 +72,7 @@ from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.url import is_absolute_uri
 from mailproto.smtp.xtext import of_xtext
 
-__all__ = ["Malformed", "parse_command", "parse_reply", "parse_reply_line"]
+__all__ = ["USUAL", "Malformed", "parse_command", "parse_reply", "parse_reply_line", "usual_reply"]
 
 SYNTAX_ERROR: Final = EnhancedCode(5, 5, 2)
 BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
@@ -454,7 +454,12 @@ VERBS: Final = frozenset(_PARSERS)
 
 def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
     """Code, whether more lines follow, and text. Raises RemoteProtocolError."""
-    return _usual_line(line) if len(line) <= _USUAL else _line(line)
+    match = _REPLY_LINE.fullmatch(line)
+    if match is None:
+        shown = line if len(line) <= 64 else line[:61] + b"..."
+        raise RemoteProtocolError(f"not a line of a reply: {shown!r}")
+    code, separator, text = match.groups(b"")
+    return int(code), separator == b"-", text.decode(errors="surrogateescape")
 
 
 def parse_reply(code: int, lines: tuple[str, ...], *, enhanced: bool = True) -> Reply:
@@ -465,21 +470,6 @@ def parse_reply(code: int, lines: tuple[str, ...], *, enhanced: bool = True) -> 
     """
     if not enhanced:
         return Reply(code, lines)
-    if len(lines) == 1 and len(lines[0]) <= _USUAL:
-        return _usual_reply(code, lines)
-    return _enhanced(code, lines)
-
-
-def _line(line: bytes) -> tuple[int, bool, str]:
-    match = _REPLY_LINE.fullmatch(line)
-    if match is None:
-        shown = line if len(line) <= 64 else line[:61] + b"..."
-        raise RemoteProtocolError(f"not a line of a reply: {shown!r}")
-    code, separator, text = match.groups(b"")
-    return int(code), separator == b"-", text.decode(errors="surrogateescape")
-
-
-def _enhanced(code: int, lines: tuple[str, ...]) -> Reply:
     first = str(code)[0]
     status: EnhancedCode | None = None
     texts: list[str] = []
@@ -495,10 +485,18 @@ def _enhanced(code: int, lines: tuple[str, ...]) -> Reply:
     return Reply(code, tuple(texts), status)
 
 
-# A server says the same few things over and over.
-_USUAL: Final = 80
-_usual_line: Final = lru_cache(256)(_line)
-_usual_reply: Final = lru_cache(256)(_enhanced)
+USUAL: Final = 80
+"""Octets of a line that ``usual_reply`` may be asked for, so that what it keeps is bounded."""
+
+
+@lru_cache(256)
+def usual_reply(line: bytes) -> Reply | None:
+    """The reply that a line is by itself; ``None`` if more lines follow.
+
+    A server says the same few things over and over. Raises RemoteProtocolError.
+    """
+    code, more, text = parse_reply_line(line)
+    return None if more else parse_reply(code, (text,))
 
 
 def begins_with_enhanced_code(code: int, line: str) -> bool:

@@ -492,7 +492,7 @@ def test_pieces_are_sent_as_they_come() -> None:
     assert len(result.delivered) == 3
 
 
-@pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\r", b"x" * 999])
+@pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\r", b"x" * 999, b"\xff\r\n"])
 def test_P03_what_cannot_be_sent_is_known_before_anything_is(content: bytes) -> None:
     def flow() -> Flow[SendResult]:
         client = session()

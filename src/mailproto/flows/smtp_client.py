@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from email.message import Message
 from typing import Final
 
-from attrs import evolve
-
 from mailproto import sasl
 from mailproto.errors import (
     AuthenticationFailed,
@@ -277,7 +275,7 @@ class Session(Conversation):
         connection.
         """
         mail, recipients = envelope_of(content, reverse_path, forward_paths)
-        mail = evolve(mail, body=body or mail.body, parameters=mail.parameters + parameters)
+        body = body or mail.body
         offers_8bit = self.machine.offers("8BITMIME")
         smtputf8 = mail.smtputf8 or not all(
             path.is_ascii
@@ -286,7 +284,7 @@ class Session(Conversation):
         )
         if isinstance(content, Message):
             content = flatten(content, utf8=smtputf8, eight_bit=offers_8bit)
-        binary = mail.body is BodyType.BINARY_MIME
+        binary = body is BodyType.BINARY_MIME
         octets: bytes | None = None
         if isinstance(content, bytes | bytearray | memoryview):
             octets = bytes(content)
@@ -294,12 +292,15 @@ class Session(Conversation):
         if octets is not None:
             octets = self._checked(octets, chunking=chunking, binary=binary)
             content, size = octets, len(octets)
-        eight_bit = octets is None or not octets.isascii()
-        mail = evolve(
-            mail,
-            size=size if self.machine.offers("SIZE") else None,
-            body=mail.body or (BodyType.EIGHT_BIT_MIME if eight_bit and offers_8bit else None),
-            smtputf8=smtputf8,
+        if body is None and offers_8bit and (octets is None or not octets.isascii()):
+            body = BodyType.EIGHT_BIT_MIME
+        mail = Mail(
+            mail.reverse_path,
+            size if self.machine.offers("SIZE") else None,
+            body,
+            smtputf8,
+            mail.auth,
+            mail.parameters + parameters,
         )
         self.machine.check_transaction(mail, recipients)
         self.expect_silence()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailproto.errors import CommandFailed, ConnectionLost, RemoteProtocolError
-from mailproto.flows.effects import Flow, deadline, read, write
+from mailproto.flows.effects import Deadline, Flow, Write, deadline, read
 from mailproto.smtp import Challenge, Client, Command, ConnectionClosed, Reply
 from mailproto.smtp.states import NAMES
 
@@ -36,8 +36,9 @@ class Conversation:
     def event(self) -> Flow[Reply | Challenge]:
         """Send what waits, and read until something answers it."""
         machine = self.machine
-        yield from self.arm()
-        yield from write(machine.data_to_send())
+        yield Deadline(machine.timeout_hint)
+        if waiting := machine.data_to_send():
+            yield Write(waiting)
         ended = False
         while True:
             try:

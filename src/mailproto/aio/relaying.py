@@ -73,6 +73,8 @@ class Relay(RelaySettings):
             forward_paths,
             size=size,
             parameters=parameters,
+            body=body,
+            chunking=chunking,
         )
         return await _run(flow)
 

@@ -202,7 +202,7 @@ class Driver:
             if inspect.isawaitable(result):
                 if inspect.iscoroutine(result):
                     result.close()
-                raise TypeError("the blocking driver got an awaitable from a store or handler")
+                raise TypeError("the blocking driver got an awaitable from what it has called")
             return result
         if isinstance(effect, Close):
             self.abort()

@@ -48,7 +48,14 @@ def pop3_client(given):
     wire, count = given
     chunks = in_chunks(wire)
     client = pop3_transaction_state()
-    return Prepared(lambda: [retrieve(client, chunks) for _ in range(count)])
+
+    def run():
+        messages = []
+        for _ in range(count):
+            keep(messages, retrieve(client, chunks))
+        return messages
+
+    return Prepared(run)
 
 
 def listing(command, chunks):
@@ -125,10 +132,14 @@ def pop3_server(given):
     chunks = in_chunks(content)
     server = pop3_open_maildrop()
 
-    def retr():
-        return answer(server, b"RETR 1\r\n", map(pop3.Body, chunks), pop3.EndOfMessage())
+    def run():
+        answers = []
+        for _ in range(count):
+            pieces = map(pop3.Body, chunks)
+            keep(answers, answer(server, b"RETR 1\r\n", pieces, pop3.EndOfMessage()))
+        return answers
 
-    return Prepared(lambda: [retr() for _ in range(count)], read_answers)
+    return Prepared(run, read_answers)
 
 
 def blocks(values):

@@ -6,7 +6,7 @@ import io
 import platform
 import poplib
 
-from registry import Prepared, in_chunks, new_processes
+from registry import Prepared, in_chunks, keep, new_processes
 
 VERSION = platform.python_version()
 
@@ -48,7 +48,10 @@ def pop3_client(given):
 
     def run():
         client = transaction_state(chunks * count)
-        return [b"\r\n".join([*client.retr(1)[1], b""]) for _ in range(count)]
+        messages = []
+        for _ in range(count):
+            keep(messages, b"\r\n".join([*client.retr(1)[1], b""]))
+        return messages
 
     return Prepared(run)
 

@@ -104,7 +104,7 @@ def pop3_answers(maildrop, command, count):
         protocol.dataReceived(command)
         while transport.producer is not None:
             transport.producer.resumeProducing()
-        answers.append(transport.value())
+        keep(answers, transport.value())
         transport.clear()
     return answers
 

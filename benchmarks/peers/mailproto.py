@@ -177,15 +177,16 @@ def receive(chunks):
     server.accept()
     messages, body = [], []
     receive_data, next_event, need_data = server.receive_data, server.next_event, smtp.NEED_DATA
+    body_kind, end_kind = smtp.Body, smtp.EndOfMessage
     for chunk in chunks:
         receive_data(chunk)
         answered = False
         while (event := next_event()) is not need_data:
             kind = type(event)
-            if kind is smtp.Body:
+            if kind is body_kind:
                 body.append(event.data)
                 continue
-            if kind is smtp.EndOfMessage:
+            if kind is end_kind:
                 keep(messages, b"".join(body))
                 body.clear()
             server.accept()

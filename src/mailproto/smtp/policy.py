@@ -52,7 +52,7 @@ from mailproto.smtp.extensions import (
 )
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.replies import EnhancedCode, Reply
-from mailproto.smtp.states import LEGAL, NAMES, State, after
+from mailproto.smtp.states import LEGAL, NAMES, ON_SUCCESS, State, after
 from mailproto.smtp.url import may_be_resolved
 
 __all__ = ["HELLOS", "Policy", "Session", "refusal"]
@@ -142,7 +142,8 @@ class Session:
     def accepted(self, command: ServerEvent, code: int, policy: Policy) -> None:
         """Take note of a command and its 2yz or 3yz."""
         kind = type(command)
-        self.state = after(self.state, kind, code)
+        state = ON_SUCCESS.get(kind) if code < 300 else None
+        self.state = after(self.state, kind, code) if state is None else state
         if kind is Rcpt:
             self.recipients += 1
             if policy.limits.recipient_domains is not None and isinstance(command, Rcpt):

@@ -450,18 +450,28 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         LocalProtocolError when nothing waits, and for AUTH and BURL, where there is none.
         """
         event = self._in_hand
+        canonical = self._canonical.get(type(event))
+        if event is None or canonical is None or self._failure is not None:
+            self._accept_otherwise(event)
+            return
+        code, data = canonical
+        while True:
+            self._output.write(data)
+            if self._trace is not None:
+                self._trace("S", data[:-2])
+            if code == 250 and not self._due:
+                # MAIL and RCPT: nothing but the session changes.
+                self._in_hand = None
+                self._session.accepted(event, code, self._policy)
+                return
+            self._answered(code)
+            if not self._due:
+                return
+
+    def _accept_otherwise(self, event: ServerEvent | None) -> None:
+        """Accept the greeting, or what has no reply that is always the same."""
         kind = type(event)
-        canonical = self._canonical.get(kind)
-        if canonical is not None and self._failure is None:
-            code, data = canonical
-            while True:
-                self._output.write(data)
-                if self._trace is not None:
-                    self._trace("S", data[:-2])
-                self._answered(code)
-                if not self._due:
-                    return
-        elif event is None or self._failure is not None:
+        if event is None or self._failure is not None:
             self.send(self._policy.greeting())
         elif isinstance(event, _ANSWERED):
             for _ in range(self._due or 1):
@@ -557,7 +567,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._in_hand = None
         session, policy = self._session, self._policy
         session.accepted(event, code, policy)
-        if type(event) is Data:
+        if code == 354:
             self._content = IncomingContent(
                 policy.bare_newlines, self._limits.content, session.resumed
             )

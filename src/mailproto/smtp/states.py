@@ -40,7 +40,16 @@ from mailproto.smtp.commands import (
     XForward,
 )
 
-__all__ = ["LEGAL", "MAY_BE_FOLLOWED", "NAMES", "PROJECTED", "SUCCESS", "State", "after"]
+__all__ = [
+    "LEGAL",
+    "MAY_BE_FOLLOWED",
+    "NAMES",
+    "ON_SUCCESS",
+    "PROJECTED",
+    "SUCCESS",
+    "State",
+    "after",
+]
 
 
 class State(enum.Enum):
@@ -151,7 +160,7 @@ NAMES: Final[Mapping[type, str]] = {
 }
 """What to call a command in messages."""
 
-_ON_SUCCESS: Final[Mapping[type, State]] = {
+ON_SUCCESS: Final[Mapping[type, State]] = {
     Ehlo: State.READY,
     Helo: State.READY,
     Lhlo: State.READY,
@@ -166,6 +175,8 @@ _ON_SUCCESS: Final[Mapping[type, State]] = {
     Atrn: State.REVERSED,
     XClient: State.START,
 }
+"""The state that a positive completion (for DATA: 354) leads to, where it is always the same."""
+
 _ON_REFUSAL: Final[Mapping[type, State]] = {
     AuthResponse: State.READY,
     AuthCancel: State.READY,
@@ -178,7 +189,7 @@ _ON_REFUSAL: Final[Mapping[type, State]] = {
 def after(state: State, command: type[ServerEvent], code: int) -> State:
     """The state after ``command`` was answered with ``code``."""
     if code < 300 and command is not Rset:
-        return _ON_SUCCESS.get(command, state)
+        return ON_SUCCESS.get(command, state)
     if code < 300:
         return state if state is State.START else State.READY
     if command is Data and code < 400:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from email.message import EmailMessage
 from io import BytesIO
 from pathlib import Path
@@ -35,9 +35,8 @@ async def all_of(content: Content) -> list[bytes]:
             effect = running.send(value)
             assert isinstance(effect, Call)
             value = effect.function()
-            if asyncio.iscoroutine(value) or hasattr(value, "__await__"):
-                if not effect.blocking:
-                    value = await value
+            if isinstance(value, Awaitable) and not effect.blocking:
+                value = await value
     except StopIteration as stop:
         return stop.value
 

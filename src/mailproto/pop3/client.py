@@ -242,6 +242,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         allowed = STATES_OF.get(type(item))
         if allowed is None:
             raise LocalProtocolError(f"not a POP3 command: {type(item).__name__}")
+        reason: str | None
         if self._failure is not None:
             reason = "the connection has failed"
         elif self._awaiting_tls:

@@ -43,7 +43,6 @@ from mailproto.pop3.parse import (
     MECHANISM,
     MSG_ID,
     RESP_CODE,
-    SCAN_LISTINGS,
     UNIQUE_ID_LISTINGS,
 )
 from mailproto.pop3.responses import (
@@ -192,21 +191,26 @@ def serialize_answer(item: Answer) -> bytes:
 
 
 def serialize_listings(item: ScanListings | UniqueIdListings) -> bytes:
-    """The lines of a listing."""
-    entries = item.entries
-    # One template for all lines; the pattern of the parser then checks every line at once.
-    values = tuple(chain.from_iterable(entries))
+    """The lines of a listing: one template for all of them, and checks of all of them at once."""
+    count = len(item.entries)
     if isinstance(item, ScanListings):
-        lines = (b"%d %d\r\n" * len(entries)) % values
-        if SCAN_LISTINGS.fullmatch(lines) is None:
+        numbers = tuple(chain.from_iterable(item.entries))
+        lines = (b"%d %d\r\n" * count) % numbers
+        messages = numbers[::2]
+        if count and (
+            b"-" in lines
+            or not all(messages)
+            or max(messages) > NUMBER_32
+            or max(numbers[1::2]) > NUMBER_64
+        ):
             raise LocalProtocolError("scan listings are message numbers from 1 and sizes from 0")
         return lines
-    text = ("%d %s\r\n" * len(entries)) % values
+    text = ("%d %s\r\n" * count) % tuple(chain.from_iterable(item.entries))
     if (
         not text.isascii()
         or UNIQUE_ID_LISTINGS.fullmatch(lines := text.encode("ascii")) is None
         # A unique-id that holds lines of its own fits the pattern, too.
-        or lines.count(b"\r\n") != len(entries)
+        or lines.count(b"\n") != count
     ):
         raise LocalProtocolError(
             "unique-id listings are message numbers from 1 and 1 to 70 printable ASCII characters"

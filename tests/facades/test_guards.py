@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from facades.world import Blocking, Facade, World
-from mailproto import aio, smtp, sync
+from mailproto import aio, proxy, smtp, sync
 from mailproto.flows.smtp_server import Handler, Origin
 from mailproto.sync.smtp import ServerOptions
 
@@ -39,6 +39,16 @@ UNKNOWN = {
     "pop3": b"-ERR ",
 }
 HEADER = b"PROXY TCP4 192.0.2.7 198.51.100.7 56324 25\r\n"
+BINARY_HEADER = proxy.serialize(
+    proxy.Header(
+        2,
+        proxy.Command.PROXY,
+        proxy.Transport.TCP4,
+        proxy.InternetAddress(ipaddress.IPv4Address("192.0.2.7"), 56324),
+        proxy.InternetAddress(ipaddress.IPv4Address("198.51.100.7"), 25),
+        (proxy.UniqueID(b"7"), proxy.CRC32C()),
+    )
+)
 
 
 def connect(port: int) -> socket.socket:
@@ -125,18 +135,21 @@ def listen(world: World, name: str, trusted: str) -> int:
     )
 
 
-@pytest.mark.parity("smtp-server PROXY version 1")
+@pytest.mark.parity("smtp-server PROXY version 1", "smtp-server PROXY version 2 with TLVs")
+@pytest.mark.parametrize("header", [HEADER, BINARY_HEADER], ids=["1", "2"])
 @pytest.mark.parametrize("name", PORTS)
-def test_P30_every_server_takes_a_header_from_its_proxies(world: World, name: str) -> None:
+def test_P30_every_server_takes_a_header_from_its_proxies(
+    world: World, name: str, header: bytes
+) -> None:
     """No word before the header; behind it the session is the client's."""
     command, answer = COMMANDS[name]
     with connect(listen(world, name, "127.0.0.0/8")) as sock:
-        sock.sendall(HEADER[:10])
+        sock.sendall(header[:10])
         sock.settimeout(0.05)
         with pytest.raises(TimeoutError):
             sock.recv(1)
         sock.settimeout(20)
-        sock.sendall(HEADER[10:] + command)
+        sock.sendall(header[10:] + command)
         assert line_of(sock).startswith(GREETINGS[name])
         assert line_of(sock).startswith(answer)
 

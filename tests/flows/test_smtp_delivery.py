@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import email
 import re
 import time
@@ -504,6 +505,43 @@ def test_what_the_next_hop_cannot_be_told_is_refused(
     result = forward(hop, smtp.Mail(ALICE, **mail), FAR, content, elapsed=10.0)
     assert [str(reply)[:9] for reply in replies(result)] == [expected]
     assert not any(isinstance(event, smtp.Mail) for event in hop.events)
+
+
+WHEN = datetime.datetime(2026, 12, 24, 18, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("mail", "rcpt", "expected"),
+    [
+        ((smtp.HoldFor(60),), (), "554 5.3.3"),
+        ((smtp.HoldUntil(WHEN),), (), "554 5.3.3"),
+        ((), (smtp.Rrvs(WHEN),), "550 5.7.19"),
+        ((), (smtp.Rrvs(WHEN, "C"),), "250 2.0.0"),
+        ((smtp.DeliverBy(1, "R"), smtp.Ret("FULL")), (smtp.Notify(frozenset()),), "250 2.0.0"),
+    ],
+)
+def test_the_store_promises_nothing_that_it_does_not_keep(
+    mail: tuple[smtp.MailParameter, ...], rcpt: tuple[smtp.RcptParameter, ...], expected: str
+) -> None:
+    offer = smtp.Offer(
+        dsn=True,
+        deliver_by=0,
+        rrvs=True,
+        future_release=smtp.FutureRelease(3600, WHEN),
+    )
+    ctx = context(Role.SUBMISSION, MemoryStore(), offered=offer)
+    client = Session(smtp.Client(allow_insecure_auth=True), "client.example")
+
+    def talk() -> Flow[SendResult]:
+        yield from client.begin()
+        yield from client.authenticate(sasl.PasswordCredentials("alice", "secret"))
+        recipient = smtp.Rcpt(smtp.Mailbox("bob", "example.com"), rcpt)
+        result = yield from client.send(CONTENT, smtp.Mail(ALICE, parameters=mail), [recipient])
+        yield from client.quit()
+        return result
+
+    (said,) = replies(converse(serve(ctx.machine(), ctx, CLIENT), talk())[1])
+    assert said.startswith(expected)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from mailproto.smtp import (
     NULL_PATH,
     AddressError,
     BodyType,
+    Capabilities,
     Data,
     EndOfMessage,
     EnhancedCode,
@@ -48,6 +49,9 @@ T = TypeVar("T")
 
 _NO_SUCH_USER: Final = Reply(550, "No such user here", EnhancedCode(5, 1, 1))
 _NO_RELAYING: Final = Reply(550, "Relaying denied", EnhancedCode(5, 7, 1))
+# The store as a last hop: it takes any octets at once, and knows nothing of times to come or past.
+_TAKEN: Final = "8BITMIME BINARYMIME CHUNKING CONPERM CONNEG DELIVERBY REQUIRETLS SMTPUTF8"
+_STORE: Final = Capabilities("", dict.fromkeys(_TAKEN.split(), ()))
 _HOP_UNREACHABLE: Final = Reply(451, "The next hop cannot be reached now", EnhancedCode(4, 4, 1))
 _HOP_UNABLE: Final = Reply(554, "The next hop cannot take this message", EnhancedCode(5, 6, 3))
 
@@ -168,6 +172,9 @@ class Delivery(Handler):
         )
         account = yield from call_blocking(self._directory.account_for, local_part, domain)
         if account is not None:
+            refusal = self._refusal_here(rcpt)
+            if refusal is not None:
+                return refusal
             self._accounts[account] = None
         elif not domain or (yield from call_blocking(self._directory.is_local, domain)):
             return _NO_SUCH_USER
@@ -232,6 +239,16 @@ class Delivery(Handler):
         draft, self._draft = self._draft, None
         if draft is not None:
             yield from call(draft.discard)
+
+    def _refusal_here(self, rcpt: Rcpt) -> Reply | None:
+        """Why the store cannot have the message as it was asked for."""
+        assert self._mail is not None
+        here = Hop(_STORE, tls=True, elapsed=int(self._clock() - self._began))
+        mail = mail_onward(self._mail, here)
+        if isinstance(mail, Reply):
+            return mail
+        recipient = rcpt_onward(rcpt, self._mail, here)
+        return recipient if isinstance(recipient, Reply) else None
 
     # --- the next hop
 

@@ -261,7 +261,9 @@ _TOO_LATE: Final = Reply(554, "The time for delivery has passed", EnhancedCode(5
 _NOT_IN_TIME: Final = Reply(
     554, "The next hop does not promise delivery in that time", EnhancedCode(5, 3, 3)
 )
-_NOT_HELD: Final = Reply(554, "The next hop does not hold messages", EnhancedCode(5, 3, 3))
+_NOT_HELD: Final = Reply(554, "Messages are not held for later there", EnhancedCode(5, 3, 3))
 _NO_TLS: Final = Reply(550, "The next hop cannot be reached under TLS", EnhancedCode(5, 7, 10))
 _NO_REQUIRETLS: Final = Reply(550, "The next hop has no REQUIRETLS", EnhancedCode(5, 7, 30))
-_NOT_VALIDATED: Final = Reply(550, "The next hop has no RRVS", EnhancedCode(5, 7, 19))
+_NOT_VALIDATED: Final = Reply(
+    550, "Nobody there knows since when it is the recipient's", EnhancedCode(5, 7, 19)
+)

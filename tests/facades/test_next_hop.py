@@ -63,6 +63,12 @@ def destination(facade: Facade, certificate: CertificateFiles) -> Iterator[int]:
         yield server.port
 
 
+@pytest.mark.parity(
+    "smtp-client BINARYMIME",
+    "smtp-client REQUIRETLS",
+    "smtp-server BINARYMIME",
+    "smtp-server REQUIRETLS",
+)
 @pytest.mark.parametrize("tls", ["starttls", "none"])
 def test_a_submission_goes_on_with_what_it_carries(
     facade: Facade, certificate: CertificateFiles, destination: int, tls: Any

@@ -289,6 +289,7 @@ def answering_by_turns(conversation: Conversation, offered: bytes) -> list[bytes
                 machine.accept()
 
 
+@pytest.mark.parity("smtp-client PIPELINING", "smtp-client CHUNKING")
 @pytest.mark.parametrize(
     ("offered", "most"), [(b"PIPELINING", 3), (b"PIPELINING CHUNKING", 2), (b"CHUNKING", 5)]
 )
@@ -467,6 +468,7 @@ def test_P24_each_phase_has_its_time(facade: Facade) -> None:
         assert client.closed
 
 
+@pytest.mark.parity("smtp-client EHLO, with HELO when it must")
 def test_HELO_on_another_connection_where_the_server_closes_at_EHLO(facade: Facade) -> None:
     """RFC 1869 section 4.7; but not where TLS or a login is wanted."""
     with listening(Host({"EHLO": CLOSE})) as port:

@@ -155,6 +155,7 @@ class Turns:
 LARGE = b"0123456789abcd\r\n" * 100_000
 
 
+@pytest.mark.parity("smtp-client PIPELINING", "smtp-client CHUNKING")
 @pytest.mark.parametrize(
     ("extensions", "content", "expected"),
     [

@@ -489,6 +489,12 @@ RECEIVED = Mail(
 RECIPIENT = Rcpt(Mailbox("bob", "example.com"), (Notify(frozenset({"SUCCESS"})),))
 
 
+@pytest.mark.parity(
+    "smtp-client DSN",
+    "smtp-client DELIVERBY",
+    "smtp-client MT-PRIORITY",
+    "smtp-client AUTH= on MAIL",
+)
 def test_a_received_transaction_goes_on_with_the_time_that_is_left(world: World, stack: ExitStack):
     """The first host takes 30 seconds to reach and is busy, the second has fewer extensions."""
     offered = ["8BITMIME", "SIZE", "AUTH PLAIN", "DSN", "DELIVERBY", "MT-PRIORITY MIXER"]

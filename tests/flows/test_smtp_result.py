@@ -26,6 +26,7 @@ def result(line: str | None, path: Mailbox = BOB) -> RecipientResult:
     return RecipientResult(path, parse_reply(code, (text,)))
 
 
+@pytest.mark.parity("smtp-client the final reply")
 @pytest.mark.parametrize(
     ("line", "name"),
     [
@@ -76,6 +77,7 @@ def test_a_name_of_any_length_is_found_in_bounded_time() -> None:
     assert result("250 <" + "<" * 100_000 + "> x Saved").queue_id is None
 
 
+@pytest.mark.parity("smtp-client a reply per recipient")
 @pytest.mark.parametrize(
     ("line", "outcome", "enhanced"),
     [

@@ -23,6 +23,7 @@ def test_one_number_is_for_every_phase() -> None:
     assert Timeouts.of(own) is own
 
 
+@pytest.mark.parity("smtp-client timeouts")
 def test_each_phase_has_its_own() -> None:
     """A whole session, by DATA and by BDAT, with another number for each phase."""
     machine = smtp.Client(timeouts=Timeouts(1, 2, 3, 4, 5, 6, 7))

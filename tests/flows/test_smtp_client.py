@@ -275,6 +275,21 @@ S: 250 ok
     assert result.final is None
 
 
+def test_refusals_are_not_lost_with_the_connection_behind_them() -> None:
+    """The server hangs up where it should have refused the chunk."""
+    script = f"""{CHUNKING}C: MAIL FROM:<alice@example.com>
+{BOTH}C: BDAT 19 LAST
+C: Subject: x
+C:
+C: .hi
+S: 250 ok
+S: 550 a
+S: 550 b
+"""
+    result = play(script, sending(session(), recipients=RECIPIENTS[:2]))
+    assert [str(r.reply) for r in result.recipients] == ["550 a", "550 b"]
+
+
 def test_a_large_chunk_is_not_sent_for_nobody() -> None:
     content = b"0123456789\r\n" * 10_000
     script = f"{REFUSED}C: RSET\nS: 250 ok\n{QUIT}"

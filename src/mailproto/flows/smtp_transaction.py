@@ -97,11 +97,16 @@ class Transaction:
             yield from self._send_content()
 
     def _reset(self) -> Flow[None]:
-        """Say RSET where something of the transaction is left; the result is known by now."""
-        if self._machine.state is State.READY or self._machine.closing:
-            return
+        """Say RSET where something of the transaction is left."""
+        machine = self._machine
+        if machine.state is not State.READY and not (machine.closing or machine.failed):
+            yield from self._settle(self._conversation.call(Rset()))
+
+    @staticmethod
+    def _settle(flow: Flow[Reply]) -> Flow[None]:
+        """Bring the connection in order, or close it: the result is known by now."""
         try:
-            yield from self._conversation.call(Rset())
+            yield from flow
         except (TransportError, RemoteProtocolError):
             yield from close()
 
@@ -172,8 +177,7 @@ class Transaction:
             return None
         if self._complete:
             # Nobody was accepted, so that this cannot be but a refusal.
-            self._complete = False
-            yield from conversation.reply()
+            yield from self._settle(conversation.reply())
         return self._replies[-1]
 
     def _end_group(self) -> None:

@@ -103,7 +103,7 @@ class Transaction:
             yield from self._settle(self._conversation.call(Rset()))
 
     @staticmethod
-    def _settle(flow: Flow[Reply]) -> Flow[None]:
+    def _settle(flow: Flow[object]) -> Flow[None]:
         """Bring the connection in order, or close it: the result is known by now."""
         try:
             yield from flow
@@ -160,25 +160,33 @@ class Transaction:
                 self._end_group()
             if accepted is None:
                 accepted = yield from conversation.reply()
-            while len(self._replies) < sent and not machine.closing:
-                self._replies.append((yield from conversation.reply()))
-            if machine.closing:
-                last = self._replies[-1] if self._replies else accepted
-                self._answer_all(last)
-                return last
-            if not accepted.positive:
-                self._replies.clear()
-                self._answer_all(accepted)
-                if sent < len(self._recipients):
-                    return accepted
-        if not self._chunking:
-            return _refusal((yield from conversation.reply()))
-        if machine.recipients:
+                if not accepted.positive:
+                    return (yield from self._give_up(accepted))
+            while len(self._replies) < sent:
+                reply = yield from conversation.reply()
+                self._replies.append(reply)
+                if machine.closing:
+                    return (yield from self._give_up(reply))
+        if not machine.recipients:
+            return (yield from self._give_up(self._replies[-1]))
+        if self._chunking:
             return None
-        if self._complete:
-            # Nobody was accepted, so that this cannot be but a refusal.
-            yield from self._settle(conversation.reply())
-        return self._replies[-1]
+        return _refusal((yield from conversation.reply()))
+
+    def _give_up(self, refusal: Reply) -> Flow[Reply]:
+        """Nobody can have the message: read what answers the rest of the group."""
+        self._complete = False
+        self._answer_all(refusal)
+        yield from self._settle(self._drain())
+        return refusal
+
+    def _drain(self) -> Flow[None]:
+        machine = self._machine
+        while machine.pending and not machine.closing:
+            yield from self._conversation.reply()
+        if machine.state is State.CONTENT:
+            # RFC 2920 section 3.1: DATA was accepted although nobody was.
+            yield from self._conversation.call(EndOfMessage())
 
     def _end_group(self) -> None:
         """What follows the last RCPT without waiting: DATA, or the content if it is small."""
@@ -197,11 +205,9 @@ class Transaction:
     # --- the content
 
     def _send_content(self) -> Flow[None]:
-        """Send the content after DATA, and its end; nothing of it where nobody was accepted."""
-        machine = self._machine
-        recipients = machine.recipients
-        if recipients or machine.resumed is not None:
-            yield from self._send_pieces()
+        """Send the content after DATA, and its end."""
+        recipients = self._machine.recipients
+        yield from self._send_pieces()
         yield from self._try_send(EndOfMessage())
         self._complete = True
         yield from self._read_finals(recipients)

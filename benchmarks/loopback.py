@@ -7,13 +7,16 @@ wait for, and tells `done`. What the server's process does meanwhile is measured
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import data
+
+if TYPE_CHECKING:
+    import asyncio
 
 Exchange = tuple[bytes, int]
 """What is sent, and how many lines of replies are waited for before the next."""

@@ -34,10 +34,12 @@ class Effort:
     repeats: int
     seconds: float
     """CPU time that one repeat should take; a slow peer gets fewer units."""
+    most: float
+    """CPU time of a round of all peers behind which three rounds are enough."""
 
 
-QUICK = Effort(repeats=5, seconds=0.12)
-FULL = Effort(repeats=9, seconds=1.0)
+QUICK = Effort(repeats=5, seconds=0.12, most=0.8)
+FULL = Effort(repeats=9, seconds=1.0, most=10.0)
 
 
 class Worker:
@@ -72,10 +74,11 @@ class Worker:
     def enough_units(self, workload: Workload, seconds: float) -> int:
         """How many units fill that time; the runs also warm the peer up."""
         units = 4 if workload.units > 100 else 1
-        # What is loaded when it is first used is no part of a unit.
-        self.run(workload, units)
+        taken = self.run(workload, units)
         while True:
-            taken = self.run(workload, units)
+            if taken < seconds:
+                # What is loaded when it is first used is no part of a unit.
+                taken = self.run(workload, units)
             if taken >= seconds / 2 or units == workload.units:
                 break
             units = min(workload.units, units * 8, int(units * seconds / max(taken, 1e-4)) + 1)
@@ -122,9 +125,12 @@ def compare(workload: Workload, effort: Effort) -> list[Row]:
             Row(worker.peer, worker.version, worker.enough_units(workload, effort.seconds))
             for worker in workers
         ]
-        for _ in range(effort.repeats):
+        for number in range(effort.repeats):
             for worker, row in zip(workers, rows, strict=True):
                 row.seconds.append(worker.run(workload, row.units))
+            if number >= 2 and sum(row.seconds[0] for row in rows) > effort.most:
+                # One unit of a slow peer takes that long.
+                break
     finally:
         for worker in workers:
             worker.close()

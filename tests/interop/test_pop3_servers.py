@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from interop.peers.dovecot import (
     Dovecot,
 )
 from interop.peers.mailutils import Mailutils, run_mailutils
-from interop.peers.process import HOST, Worker, eventually
+from interop.peers.process import deliver, eventually
 from mailproto import errors, pop3, sasl
 from mailproto.backend import DownloadDirectory
 
@@ -51,17 +50,7 @@ class Maildrop:
             path.unlink()
 
     def put(self, *messages: bytes) -> None:
-        """Deliver as an MTA would, with LF and in order."""
-        worker = Worker.current()
-        maildir = self._maildir
-        for folder in (maildir.parent, maildir, *(maildir / n for n in ("tmp", "new", "cur"))):
-            folder.mkdir(exist_ok=True)
-            worker.own(folder)
-        for number, message in enumerate(messages):
-            path = self._maildir / "tmp" / f"{time.time_ns()}.M{number}.{HOST}"
-            path.write_bytes(message.replace(b"\r\n", b"\n"))
-            worker.own(path)
-            path.rename(self._maildir / "new" / path.name)
+        deliver(self._maildir, *messages)
 
     def stored(self, message: bytes) -> bytes:
         """A message as it was delivered: after UIDL Mailutils adds fields to the header."""

@@ -101,6 +101,19 @@ class Worker:
                 os.chown(path, self.uid, self.gid)
 
 
+def deliver(maildir: Path, *messages: bytes) -> None:
+    """Lay messages into a maildir as an MTA would, with LF and in order; it is made if need be."""
+    worker = Worker.current()
+    for folder in (maildir.parent, maildir, *(maildir / name for name in ("tmp", "new", "cur"))):
+        folder.mkdir(exist_ok=True)
+        worker.own(folder)
+    for number, message in enumerate(messages):
+        path = maildir / "tmp" / f"{time.time_ns()}.M{number}.{HOST}"
+        path.write_bytes(message.replace(b"\r\n", b"\n"))
+        worker.own(path)
+        path.rename(maildir / "new" / path.name)
+
+
 def eventually(what: str, attempt: Callable[[], T | None], seconds: float = 15.0) -> T:
     """Ask until the answer is not None (and not empty); fail with `what` when time is up."""
     deadline = time.monotonic() + seconds

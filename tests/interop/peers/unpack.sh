@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../../.."
 
-packages=(exim4-daemon-light opensmtpd sendmail-bin sendmail-cf)
+packages=(courier-authlib courier-pop exim4-daemon-light opensmtpd sendmail-bin sendmail-cf)
 
 if [ "${1:-}" = libraries ]; then
     apt-cache depends "${packages[@]}" | sed -n 's/^  Depends: \(lib[a-z0-9.+-]*\)$/\1/p' | sort -u

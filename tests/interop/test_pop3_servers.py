@@ -231,7 +231,7 @@ def test_a_thousand_messages(facade: Facade, maildrop: Maildrop) -> None:
         assert client.uidl() == {}
 
 
-@pytest.mark.parity("pop3-client lines of real mail", "pop3-client typed responses")
+@pytest.mark.parity("pop3-client lines of real mail")
 def test_what_is_odd_comes_whole(facade: Facade, maildrop: Maildrop) -> None:
     """Lines of more than 2048 octets (where poplib gives up), no line end at the end, dots."""
     messages = [

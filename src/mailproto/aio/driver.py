@@ -312,6 +312,9 @@ class Driver(asyncio.BufferedProtocol):
     def _write(self, data: bytes) -> object:
         if self._lost is not None:
             raise self._lost
+        if self._transport is not None and self._transport.is_closing():
+            # asyncio has met an error, and tells of it in the next turn of the loop.
+            raise ConnectionLost("the connection broke")
         if self._channel is not None:
             self._channel.write(data)
             data = self._channel.outgoing()

@@ -23,7 +23,7 @@ from interop.peers.exim import Exim, run_exim
 from interop.peers.mail_server import Relay
 from interop.peers.postfix import Postfix, run_postfix
 from interop.peers.process import HOST, eventually, reachable_directory
-from interop.peers.serve import Serve, run_serve
+from interop.peers.serve import Serve, run_serve, serving
 
 if TYPE_CHECKING:
     from mailproto.cli.certificate import CertificateFiles
@@ -107,6 +107,49 @@ def facade(request: pytest.FixtureRequest) -> Iterator[Facade]:
 ServeFactory = Callable[..., Serve]
 
 
+def options_of_serve(domain: str, certificate: CertificateFiles | None) -> list[str]:
+    """Users, domain and certificate."""
+    options = [f"--user={user}:{PASSWORD}" for user in USERS] + [f"--domain={domain}"]
+    if certificate is not None:
+        options += [f"--tls-cert={certificate.cert}", f"--tls-key={certificate.key}"]
+    return options
+
+
+class Reserve:
+    """Servers that are all alike; the next one starts while a test has the last.
+
+    For a short test half of the time would go into waiting for its server.
+    """
+
+    def __init__(self, options: list[str], make_directory: Callable[[], Path]) -> None:
+        self._options = options
+        self._make_directory = make_directory
+        self._next = self._start()
+
+    def _start(self) -> Serve:
+        return Serve(self._options, self._make_directory())
+
+    def take(self) -> Serve:
+        """A server that was started and that nobody else has."""
+        taken, self._next = self._next, self._start()
+        return taken
+
+    def close(self) -> None:
+        """End the one that is left."""
+        self._next.kill()
+
+
+@pytest.fixture(scope="session")
+def reserve(
+    certificate: CertificateFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Reserve]:
+    """Servers with all ports open and clear-text login allowed."""
+    options = [*options_of_serve(DOMAIN, certificate), "--allow-insecure-auth"]
+    made = Reserve(options, lambda: tmp_path_factory.mktemp("serve"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def start_serve(certificate: CertificateFiles, tmp_path: Path) -> Iterator[ServeFactory]:
     """Start `mailproto serve` with these options added to users, domain and certificate."""
@@ -117,12 +160,8 @@ def start_serve(certificate: CertificateFiles, tmp_path: Path) -> Iterator[Serve
             domain: str = DOMAIN,
             certificate: CertificateFiles | None = certificate,
         ) -> Serve:
-            everything = [f"--user={user}:{PASSWORD}" for user in USERS]
-            everything += [f"--domain={domain}"]
-            if certificate is not None:
-                everything += [f"--tls-cert={certificate.cert}"]
-                everything += [f"--tls-key={certificate.key}"]
-            return stack.enter_context(run_serve([*everything, *options], tmp_path))
+            everything = [*options_of_serve(domain, certificate), *options]
+            return stack.enter_context(run_serve(everything, tmp_path))
 
         yield start
 
@@ -172,8 +211,9 @@ class ControlServer:
 def server(request: pytest.FixtureRequest, certificate: CertificateFiles) -> Iterator[MailServer]:
     """An empty mail server for client programs, all ports open, clear-text login allowed."""
     if not CONTROL:
-        start: ServeFactory = request.getfixturevalue("start_serve")
-        yield start("--allow-insecure-auth")
+        reserve: Reserve = request.getfixturevalue("reserve")
+        with serving(reserve.take()) as ours:
+            yield ours
         return
     with ExitStack() as stack:
         dovecot = stack.enter_context(run_dovecot(certificate))

@@ -20,7 +20,7 @@ STOP_SECONDS = 15.0
 
 
 class Serve:
-    """A running `mailproto serve`.
+    """A `mailproto serve` that was started; `wait_until_ready` before anything else.
 
     `ports` and the attributes named after the services come from its ready line (a service that
     was not opened has no attribute); `ca` is the file that clients trust.
@@ -49,6 +49,9 @@ class Serve:
                 cwd=directory,
                 start_new_session=True,
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until all ports are open."""
         try:
             ready = self._read_ready_line()
         except BaseException:
@@ -118,7 +121,14 @@ class Serve:
 @contextmanager
 def run_serve(options: Sequence[str], directory: Path) -> Iterator[Serve]:
     """Start `mailproto serve`; at the end stop it by SIGTERM unless the test did already."""
-    server = Serve(options, directory)
+    with serving(Serve(options, directory)) as server:
+        yield server
+
+
+@contextmanager
+def serving(server: Serve) -> Iterator[Serve]:
+    """The same with a server that was started before."""
+    server.wait_until_ready()
     try:
         yield server
     except BaseException:

@@ -250,7 +250,7 @@ def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterat
         (directory / "dovecot.log").touch()
         worker.own(directory / "run", directory / "home", directory / "dovecot.log")
         (directory / "users").write_text(
-            "".join(f"{u}:{{PLAIN}}{PASSWORD}::::{directory}/home/{u}::\n" for u in USERS)
+            "".join(f"{u}:{{PLAIN}}{PASSWORD}::::{directory}/home/{u}::nodelay=y\n" for u in USERS)
         )
         token = _bearer_token(directory, USERS[0])
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))

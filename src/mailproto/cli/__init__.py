@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import Final, NoReturn
 
 __all__ = ["main"]
+
+_COMMANDS: Final = ("serve", "send", "fetch", "demo")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,7 +26,6 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    from mailproto.cli import demo, fetch, send, serve
     from mailproto.cli.usage import UsageError
     from mailproto.errors import MailError
 
@@ -33,9 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (serve, send, fetch, demo):
+    asked_for = (sys.argv[1:] if arguments is None else arguments)[:1]
+    # A command brings along what it needs of the library, so the others are not loaded.
+    for name in asked_for if {*asked_for} & {*_COMMANDS} else _COMMANDS:
+        module = import_module(f"mailproto.cli.{name}")
         command = commands.add_parser(
-            module.__name__.rpartition(".")[2],
+            name,
             help=module.HELP,
             description=module.HELP,
             allow_abbrev=False,

@@ -17,6 +17,8 @@ from mailproto._core.limits import SMTPServerLimits
 from mailproto.backend.directory import Users
 from mailproto.cli.certificate import CertificateFiles
 from mailproto.errors import LocalProtocolError
+from mailproto.flows.effects import Flow
+from mailproto.flows.smtp_client import Session
 from mailproto.flows.tls import client_context, server_context
 from mailproto.sync.smtp import Handler, Origin
 
@@ -221,3 +223,50 @@ def test_a_server_that_ends_tells_its_clients(facade: Facade) -> None:
 def test_implicit_tls_needs_a_context(facade: Facade) -> None:
     with pytest.raises(LocalProtocolError, match="tls_context"):
         serve(facade, implicit_tls=True)
+
+
+class Provider(Inbox):
+    """Has one message for the node example.com."""
+
+    def etrn(self, command: smtp.Etrn) -> smtp.Reply | None:
+        return None if command.node == "example.com" else smtp.Reply(459, "not yours")
+
+    def atrn(self, command: smtp.Atrn) -> smtp.Reply | None:
+        return smtp.Reply(453, "You have no mail") if command.domains else None
+
+    def turned_round(self, session: Session) -> Flow[None]:
+        yield from session.send(CONTENT, SENDER, ["bob@example.com"])
+
+
+@pytest.mark.parity("smtp-client ATRN", "smtp-server ATRN", "smtp-client ETRN", "smtp-server ETRN")
+def test_a_connection_is_turned_round(facade: Facade) -> None:
+    users = Users({"alice": "secret"}, ["example.com"])
+    options: dict[str, Any] = {
+        "directory": users,
+        "allow_insecure_auth": True,
+        "offer": smtp.Offer(etrn=True, atrn=True),
+    }
+    with serve(facade, Provider, **options) as server:
+        settings: dict[str, Any] = {
+            "tls": "none", "login": ("alice", "secret"), "allow_insecure_auth": True
+        }  # fmt: skip
+        client: Any
+        if facade.loop is None:
+            client = sync.smtp.connect("127.0.0.1", server.port, **settings)
+        else:
+            opened = aio.smtp.connect("127.0.0.1", server.port, **settings)
+            client = Blocking(facade.loop, facade.loop.run(_awaited(opened)))
+        assert client.etrn("example.com").code == 250
+        assert client.etrn("@example.org").code == 459
+        assert client.atrn(Inbox, ["example.com"]).code == 453
+        assert client.noop().code == 250
+        Inbox.made.clear()
+        assert client.atrn(Inbox, hostname="customer.example").code == 250
+        (inbox,) = Inbox.made
+        assert inbox.messages == [CONTENT]
+        assert inbox.recipients == ["bob@example.com"]
+        assert client.closed
+
+
+async def _awaited(value: Any) -> Any:
+    return await value

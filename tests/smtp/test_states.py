@@ -1,0 +1,180 @@
+"""Every state and every command, on both machines, by the tables of docs/smtp-states.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailproto import smtp
+from mailproto.errors import LocalProtocolError
+from mailproto.smtp.commands import Command
+from mailproto.smtp.serialize import serialize_command
+from mailproto.smtp.states import LEGAL, State
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "smtp-states.md"
+URL = "imap://alice@example.com/drafts;uid=1;urlauth=submit+alice:internal:0123"
+COMMANDS: dict[str, Command] = {
+    type(command).__name__: command
+    for command in [
+        smtp.Ehlo("a"), smtp.Helo("a"), smtp.Lhlo("a"), smtp.StartTLS(),
+        smtp.Auth("PLAIN", b"\0alice\0x"), smtp.AuthResponse(b"x"), smtp.AuthCancel(),
+        smtp.Mail(smtp.NULL_PATH), smtp.Rcpt(smtp.POSTMASTER), smtp.Data(), smtp.Bdat(0),
+        smtp.Burl(URL), smtp.Body(b"x\r\n"), smtp.EndOfMessage(), smtp.Rset(), smtp.Noop(),
+        smtp.Vrfy("x"), smtp.Expn("x"), smtp.Help(), smtp.Quit(), smtp.Etrn("example.com"),
+        smtp.Atrn(), smtp.XClient((("NAME", "x"),)), smtp.XForward((("NAME", "x"),)),
+        smtp.OtherCommand("XFOO", "y"),
+    ]
+}  # fmt: skip
+OFFER = smtp.Offer(
+    ("PLAIN",), starttls=True, insecure_auth=True, forwarding=True, etrn=True, atrn=True,
+    burl=("imap",),
+)  # fmt: skip
+# What leads to each state in which the server reads commands.
+ENVELOPE = b"MAIL FROM:<a@b>\r\n"
+RECIPIENTS = ENVELOPE + b"RCPT TO:<c@d>\r\n"
+TO_STATE = {
+    State.READY: b"HELLO",
+    State.ENVELOPE: b"HELLO" + ENVELOPE,
+    State.RECIPIENTS: b"HELLO" + RECIPIENTS,
+    State.BETWEEN_CHUNKS: b"HELLO" + RECIPIENTS + b"BDAT 3\r\nx\r\n",
+    State.CHUNK_REFUSED: b"HELLO" + RECIPIENTS + b"BDAT 3\r\n\n\n\n",
+}
+
+
+def cells() -> Iterator[tuple[bool, State, str, str]]:
+    """Whether LMTP is spoken, the state, the name of the command, and what the table says."""
+    parts = re.split(r"^## (SMTP|LMTP)$", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for title, text in zip(parts[1::2], parts[2::2], strict=True):
+        rows = [line[1:-1].split("|") for line in text.split("\n") if line.startswith("|")]
+        states = [State[name] for name in rows[0][1:]]
+        assert states == list(State)
+        for name, *row in rows[2:]:
+            for state, cell in zip(states, row, strict=True):
+                yield title == "LMTP", state, name, cell
+
+
+CELLS = list(cells())
+
+
+def named(value: object) -> str:
+    return value.name if isinstance(value, State) else str(value)
+
+
+def test_the_tables_are_complete() -> None:
+    assert {name for _, _, name, _ in CELLS} == {kind.__name__ for kind in LEGAL} == set(COMMANDS)
+    assert len(CELLS) == 2 * len(State) * len(LEGAL)
+
+
+def server(state: State, *, lmtp: bool, login: bool) -> smtp.Server:
+    machine = smtp.Server("mx.example", lmtp=lmtp, offer=OFFER)
+    if state is State.REFUSED:
+        machine.send(smtp.Reply(554, "no service"))
+        return machine
+    machine.accept()
+    hello = b"LHLO a\r\n" if lmtp else b"EHLO a\r\n"
+    if login:
+        hello += b"AUTH PLAIN AGFsaWNlAHg=\r\n"
+    if state is State.START:
+        return machine
+    machine.receive_data(TO_STATE[state].replace(b"HELLO", hello))
+    while (event := machine.next_event()) is not smtp.NEED_DATA:
+        if isinstance(event, smtp.Auth):
+            machine.send(smtp.Reply(235, "in"))
+        elif not isinstance(event, smtp.Body):
+            machine.accept()
+    return machine
+
+
+@pytest.mark.parametrize(("lmtp", "state", "name", "cell"), [c for c in CELLS if c[3]], ids=named)
+def test_P14_the_server_in_every_state(lmtp: bool, state: State, name: str, cell: str) -> None:
+    if state not in (*TO_STATE, State.REFUSED, State.START):
+        # There it reads content or a response instead of commands; see the client.
+        assert cell == "yes"
+        return
+    command = COMMANDS[name]
+    login = name in ("Atrn", "Burl")
+    machine = server(state, lmtp=lmtp, login=login)
+    assert machine.state is state
+    machine.data_to_send()
+    machine.receive_data(serialize_command(command))
+    event = machine.next_event()
+    if cell == "yes":
+        # BDAT itself is not yielded: its octets are.
+        assert event == (smtp.EndOfChunk(0) if name == "Bdat" else command)
+        return
+    assert isinstance(event, smtp.Invalid)
+    assert event.command == command
+    machine.accept()
+    assert machine.data_to_send().startswith(cell.encode() + b" 5.5.1 ")
+    assert machine.state is state
+
+
+def client(state: State, *, lmtp: bool) -> smtp.Client:
+    machine = smtp.Client(lmtp=lmtp, allow_insecure_auth=True)
+
+    def hear(data: bytes) -> None:
+        machine.receive_data(data)
+        while machine.next_event() not in (smtp.NEED_DATA, smtp.PAUSED):
+            pass
+
+    def call(command: Command, reply: bytes) -> None:
+        machine.send(command)
+        hear(reply + b"\r\n")
+
+    if state is State.GREETING:
+        return machine
+    hear(b"554 no\r\n" if state is State.REFUSED else b"220 x\r\n")
+    if state in (State.REFUSED, State.START):
+        return machine
+    keywords = (
+        b"AUTH PLAIN", b"STARTTLS", b"CHUNKING", b"ETRN", b"ATRN", b"BURL imap", b"XCLIENT NAME",
+        b"XFORWARD NAME",
+    )  # fmt: skip
+    offered = b"".join(b"250-" + keyword + b"\r\n" for keyword in keywords)
+    call(smtp.Lhlo("a") if lmtp else smtp.Ehlo("a"), b"250-x\r\n" + offered + b"250 HELP")
+    if state is State.READY:
+        return machine
+    if state is State.AUTHENTICATING:
+        call(smtp.Auth("PLAIN"), b"334 ")
+    elif state is State.CLOSED:
+        call(smtp.Quit(), b"221 x")
+    elif state is State.REVERSED:
+        call(smtp.Atrn(), b"250 x")
+    else:
+        call(smtp.Mail(smtp.NULL_PATH), b"250 x")
+        if state is not State.ENVELOPE:
+            call(smtp.Rcpt(smtp.POSTMASTER), b"250 x")
+        if state is State.CONTENT:
+            call(smtp.Data(), b"354 x")
+        elif state is State.CHUNK:
+            machine.send(smtp.Bdat(5))
+        elif state is State.BETWEEN_CHUNKS:
+            call(smtp.Bdat(0), b"250 x")
+        elif state is State.CHUNK_REFUSED:
+            call(smtp.Bdat(0), b"550 x")
+    return machine
+
+
+@pytest.mark.parametrize(("lmtp", "state", "name", "cell"), CELLS, ids=named)
+def test_P14_the_client_in_every_state(lmtp: bool, state: State, name: str, cell: str) -> None:
+    machine = client(state, lmtp=lmtp)
+    assert machine.state is (State.RECIPIENTS if state is State.CHUNK else state)
+    machine.data_to_send()
+    if cell == "yes" and not (state is State.START and name in NEEDS_EHLO):
+        machine.send(COMMANDS[name])
+        assert machine.data_to_send()
+        return
+    if name in ("Etrn", "Atrn", "Burl") and cell == "502":
+        # Whether LMTP has them is for the server to say.
+        return
+    with pytest.raises(LocalProtocolError):
+        machine.send(COMMANDS[name])
+    assert machine.data_to_send() == b""
+    assert machine.pending == (1 if state is State.CHUNK else 0)
+
+
+# What a server has to offer first.
+NEEDS_EHLO = ("StartTLS", "Auth", "XClient", "XForward")

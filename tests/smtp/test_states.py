@@ -16,18 +16,16 @@ from mailproto.smtp.states import LEGAL, State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "smtp-states.md"
 URL = "imap://alice@example.com/drafts;uid=1;urlauth=submit+alice:internal:0123"
-COMMANDS: dict[str, Command] = {
-    type(command).__name__: command
-    for command in [
-        smtp.Ehlo("a"), smtp.Helo("a"), smtp.Lhlo("a"), smtp.StartTLS(),
-        smtp.Auth("PLAIN", b"\0alice\0x"), smtp.AuthResponse(b"x"), smtp.AuthCancel(),
-        smtp.Mail(smtp.NULL_PATH), smtp.Rcpt(smtp.POSTMASTER), smtp.Data(), smtp.Bdat(0),
-        smtp.Burl(URL), smtp.Body(b"x\r\n"), smtp.EndOfMessage(), smtp.Rset(), smtp.Noop(),
-        smtp.Vrfy("x"), smtp.Expn("x"), smtp.Help(), smtp.Quit(), smtp.Etrn("example.com"),
-        smtp.Atrn(), smtp.XClient((("NAME", "x"),)), smtp.XForward((("NAME", "x"),)),
-        smtp.OtherCommand("XFOO", "y"),
-    ]
-}  # fmt: skip
+EVERY: list[Command] = [
+    smtp.Ehlo("a"), smtp.Helo("a"), smtp.Lhlo("a"), smtp.StartTLS(),
+    smtp.Auth("PLAIN", b"\0alice\0x"), smtp.AuthResponse(b"x"), smtp.AuthCancel(),
+    smtp.Mail(smtp.NULL_PATH), smtp.Rcpt(smtp.POSTMASTER), smtp.Data(), smtp.Bdat(0),
+    smtp.Burl(URL), smtp.Body(b"x\r\n"), smtp.EndOfMessage(), smtp.Rset(), smtp.Noop(),
+    smtp.Vrfy("x"), smtp.Expn("x"), smtp.Help(), smtp.Quit(), smtp.Etrn("example.com"),
+    smtp.Atrn(), smtp.XClient((("NAME", "x"),)), smtp.XForward((("NAME", "x"),)),
+    smtp.OtherCommand("XFOO", "y"),
+]  # fmt: skip
+COMMANDS = {type(command).__name__: command for command in EVERY}
 OFFER = smtp.Offer(
     ("PLAIN",), starttls=True, insecure_auth=True, forwarding=True, etrn=True, atrn=True,
     burl=("imap",),

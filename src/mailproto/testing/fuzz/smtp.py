@@ -54,7 +54,11 @@ def _new_server(case: Case) -> smtp.Server:
             insecure_auth=on(5),
             smtputf8=not on(7),
             enhanced_codes=not on(8),
-            extensions=(smtp.Extension("DSN"),) if on(9) else (),
+            dsn=on(9),
+            checkpoint=on(9),
+            etrn=on(9),
+            atrn=on(9),
+            burl=("imap",) if on(9) else None,
         ),
         require_auth=on(4),
         trust_auth_parameter=on(6),
@@ -82,6 +86,15 @@ class _Application:
             return
         if isinstance(event, smtp.Body):
             return
+        if isinstance(event, smtp.Burl):
+            self._resolve(machine, event)
+            return
+        if isinstance(event, smtp.Mail) and event.parameters and conversation.decide(2):
+            said = conversation.do(lambda: machine.resume(7, 1))
+            if said is not None:
+                if not said.startswith(b"355 7 "):
+                    raise Violation(f"P15: a transaction was resumed by {said!r}")
+                return
         if conversation.decide(4) == 3:
             self._reply(machine, event)
         for _ in range(machine.replies_due):
@@ -110,6 +123,14 @@ class _Application:
             case _:
                 self._refuse(machine, event, 550)
         if machine.replies_due and event is not None and not machine.closing:
+            self._refuse(machine, event, 554)
+
+    def _resolve(self, machine: smtp.Server, event: object) -> None:
+        """What a URL stands for, or a refusal."""
+        if self._conversation.decide(3):
+            content = self._conversation.text().encode(errors="replace")
+            self._conversation.do(lambda: machine.supply(content))
+        else:
             self._refuse(machine, event, 554)
 
     def _accept(self, machine: smtp.Server, event: object) -> None:
@@ -286,6 +307,9 @@ _COMMANDS: Final[Sequence[Callable[[str], smtp.Command]]] = (
     lambda text: smtp.Auth(text),
     lambda text: smtp.AuthResponse(text.encode(errors="replace")),
     lambda text: smtp.AuthCancel(),
-    lambda text: smtp.OtherCommand("ETRN", text),
+    lambda text: smtp.Etrn(text),
+    lambda text: smtp.Etrn(text, "#"),
+    lambda text: smtp.Atrn((text,)),
+    lambda text: smtp.Burl(text),
     lambda text: smtp.OtherCommand(text),
 )

@@ -159,6 +159,12 @@ _attributes = st.dictionaries(
     _arguments.filter(bool),
     min_size=1,
 ).map(lambda attributes: tuple(attributes.items()))
+_qualified = st.lists(_labels, min_size=2, max_size=4).map(".".join)
+_urls = st.one_of(
+    st.builds("imap://{}@{}/;uid={};urlauth=submit+{}:internal:{}".format,
+              *[st.text(_ALNUM, min_size=1, max_size=8)] * 5),
+    st.text(_ALNUM + "-._~:/?@!$&'()*+,;=[]", min_size=1, max_size=40).map("x+y:".__add__),
+)  # fmt: skip
 _mechanisms = st.text(string.ascii_uppercase + string.digits + "-_", min_size=1, max_size=20)
 
 commands: st.SearchStrategy[smtp.Command] = st.one_of(
@@ -177,6 +183,10 @@ commands: st.SearchStrategy[smtp.Command] = st.one_of(
     st.builds(smtp.Expn, _queries, st.booleans()),
     st.builds(smtp.Help, _arguments),
     st.just(smtp.Quit()),
+    st.builds(smtp.Etrn, _qualified, st.sampled_from(["", "@"])),
+    st.builds(smtp.Etrn, st.text(_ATEXT + "@[]<>,;:", min_size=1, max_size=20), st.just("#")),
+    st.builds(smtp.Atrn, st.lists(_qualified, max_size=3).map(tuple)),
+    st.builds(smtp.Burl, _urls, st.booleans()),
     st.builds(smtp.XClient, _attributes),
     st.builds(smtp.XForward, _attributes),
     st.builds(smtp.OtherCommand, _keywords, _arguments),
@@ -222,7 +232,8 @@ command_lines: st.SearchStrategy[bytes] = st.one_of(
             b"mail from:<a@b.example> SIZE=10", b"RCPT TO:<c@d.example>", b"RCPT TO:<Postmaster>",
             b"DATA", b"RSET", b"NOOP", b"QUIT", b"HELP", b"VRFY x", b"EXPN x", b"STARTTLS",
             b"AUTH PLAIN", b"AUTH PLAIN AGEAYg==", b"AUTH X", b"*", b"=", b"AGEAYg==", b".", b"..",
-            b"", b" ", b"MAIL FROM:<>", b"RCPT TO:<>", b"MAIL FROM:<a@b> SIZE=x", b"BDAT 3 LAST",
+            b"", b" ", b"MAIL FROM:<>", b"RCPT TO:<>", b"MAIL FROM:<a@b> SIZE=x",
+            b"ETRN @a.b", b"ATRN a.b,c.d", b"BURL imap://a/ LAST", b"BDAT 3 LAST",
             b"BDAT 2", b"BDAT 0 LAST", b"BDAT", b"BDAT 01 last",
             b"MAIL FROM:<\xc3\xa4@b> SMTPUTF8", b"NOOP\r", b"NOOP\n", b"\x16\x03\x01\x02\x00\x01",
             b"GET / HTTP/1.1", b"XFOO bar", b"AUTH PLAIN AGEAYg", b"RCPT TO:<a@b> NOTIFY=NEVER",

@@ -180,7 +180,8 @@ class EndOfMessage:
     """
 
     bare_newline: int | None = None
-    """Only yielded: offset of the first bare CR or LF, where the policy repaired or passed it."""
+    """Only yielded: offset of the first bare CR or LF on the wire, where the policy repaired or
+    passed it."""
 
 
 @frozen
@@ -339,7 +340,8 @@ class BadContent:
 
     problem: ContentProblem
     offset: int
-    """Where, in octets of the content: the first bare CR or LF, or the limit."""
+    """Where, in octets: the first bare CR or LF in the content as it came over the wire, before
+    dots are taken out, or the limit."""
     reply: Reply
     """What ``accept()`` sends, in LMTP once for each accepted recipient."""
 

@@ -271,6 +271,14 @@ def test_a_mailbox_that_nobody_checks(otherwise: object, expected: str) -> None:
         assert (passed, expected) == (Onward(Rcpt(BOB), recipient.parameters), "left out")
 
 
+def test_what_tracking_needs_goes_with_it() -> None:
+    """RFC 3885 section 2: MTRK brings ENVID and ORCPT, without DSN too."""
+    tracked = mail(EnvId("7"), Mtrk(b"x" * 20))
+    assert mail_onward(tracked, hop("MTRK")) == Onward(tracked)
+    recipient = Rcpt(BOB, (Orcpt("rfc822", "bob@example.com"),))
+    assert rcpt_onward(recipient, tracked, hop("MTRK")) == Onward(recipient)
+
+
 def test_permission_to_convert_goes_with_the_wish_to_know_what_for() -> None:
     """RFC 4141 section 5.2."""
     permitted = mail(smtp.Conperm())
@@ -315,6 +323,9 @@ def test_what_goes_on_can_be_sent(
     elapsed: int,
 ) -> None:
     """A client with these capabilities takes it, and no parameter is lost without being named."""
+    if any(isinstance(p, Mtrk) for p in parameters):
+        # RFC 3885 section 3.2: MTRK needs ENVID.
+        parameters = [EnvId("7"), *(p for p in parameters if not isinstance(p, EnvId))]
     given_mail = Mail(ALICE, 10, body, smtputf8, None, tuple(parameters))
     at = hop(" ".join(offered), tls=tls, elapsed=elapsed)
     passed = mail_onward(given_mail, at)

@@ -17,7 +17,12 @@ from mailproto._core import strict
 from mailproto._core.frozen import frozen
 from mailproto.smtp.address import Mailbox
 from mailproto.smtp.commands import BodyType, Mail, Rcpt
-from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Capabilities
+from mailproto.smtp.extensions import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    Capabilities,
+    extensions_of,
+)
 from mailproto.smtp.parameters import (
     Conneg,
     Conperm,
@@ -161,8 +166,9 @@ def _with_delay(parameters: list[RcptParameter]) -> list[RcptParameter]:
 def _if_offered(parameter: P, hop: Hop) -> P | None:
     """What no RFC here knows goes on to a server that names it among its extensions."""
     keyword = parameter.keyword
-    extension = MAIL_PARAMETERS.get(keyword) or RCPT_PARAMETERS.get(keyword) or keyword
-    return parameter if hop.offers(extension) else None
+    known = next((k for k in (MAIL_PARAMETERS, RCPT_PARAMETERS) if keyword in k), None)
+    extensions = (keyword,) if known is None else extensions_of(keyword, known)
+    return parameter if any(hop.offers(extension) for extension in extensions) else None
 
 
 def _never(_: AnyParameter, __: Hop) -> None:

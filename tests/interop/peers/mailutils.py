@@ -7,8 +7,9 @@ It runs in the foreground as one unprivileged user. Users alice, bob and carol h
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,3 +104,6 @@ server {HOST}:{ports[1]} {{ tls-mode connection; }};
             yield Mailutils(*ports, ca=Path(certificate.cert), directory=directory)
         finally:
             daemon.stop()
+            # A child that is told to end while it logs may wait for itself; the group is its own.
+            with suppress(ProcessLookupError):
+                os.killpg(daemon.process.pid, signal.SIGKILL)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiosmtplib
@@ -115,14 +116,21 @@ def test_smtplib_by_lmtp(facade: Facade) -> None:
 # -------------------------------------------------------------------------- aiosmtplib
 
 
-def aiosmtplib_session(recorder: Recorder, **options: Any) -> aiosmtplib.SMTP:
-    return aiosmtplib.SMTP(
+@asynccontextmanager
+async def aiosmtplib_session(recorder: Recorder, **options: Any) -> AsyncIterator[aiosmtplib.SMTP]:
+    """A client that leaves nothing open: a transport that is closed keeps its socket for a while,
+    and for good when the loop ends before."""
+    async with aiosmtplib.SMTP(
         hostname="localhost",
         port=recorder.port,
         local_hostname="client.test",
         timeout=SECONDS,
         **options,
-    )
+    ) as client:
+        connection = client.get_transport_info("socket")
+        yield client
+    while connection.fileno() >= 0:
+        await asyncio.sleep(0.001)
 
 
 def test_aiosmtplib_sends(recorder: Recorder, certificate: CertificateFiles) -> None:

@@ -37,7 +37,7 @@ class SMTPServerLimits:
     recipient_domains: int | None = None
     """Different domains among them; RCPTDOMAINMAX of LIMITS (RFC 9422)."""
     transactions: int | None = None
-    """Accepted MAIL commands in one session; MAILMAX of LIMITS."""
+    """MAIL commands in one session, refused ones too; MAILMAX of LIMITS."""
     errors: int = 20
     """Refused or malformed commands in one session before 421."""
     failed_authentications: int = 3

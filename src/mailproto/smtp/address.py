@@ -142,7 +142,12 @@ def check_path(path: Mailbox | SpecialPath) -> str:
 
 
 def check_domain(domain: str) -> str:
-    """A domain or an address literal for EHLO; raises AddressError for anything else."""
+    """A domain or an address literal for EHLO; raises AddressError for anything else.
+
+    It is ASCII even where SMTPUTF8 is offered (RFC 6531 section 3.7.1).
+    """
+    if not domain.isascii():
+        raise AddressError("a domain of EHLO that is not ASCII", domain, 0)
     end = _scan_domain(domain, 0)
     if end != len(domain):
         raise AddressError(f"unexpected {domain[end]!a}", domain, end)

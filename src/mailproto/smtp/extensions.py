@@ -63,6 +63,9 @@ XFORWARD_ATTRIBUTES: Final = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", 
 
 # ehlo-keyword (RFC 5321 section 4.1.1.1); "AUTH=LOGIN" is an old spelling of "AUTH LOGIN"
 _EHLO_LINE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:[ =]+(.*))?")
+# limit-name-value (RFC 9422 section 3), and the values of section 4
+_LIMIT: Final = re.compile(r"[A-Za-z0-9_-]+(?:=[\x21-\x3a\x3c-\x7e]+)?")
+_LIMIT_VALUE: Final = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @frozen
@@ -108,7 +111,7 @@ class Capabilities:
                 keyword = match[1].upper()
                 values = tuple((match[2] or "").split())
                 keywords[keyword] = keywords.get(keyword, ()) + values
-        return cls(reply.lines[0].partition(" ")[0], MappingProxyType(keywords))
+        return cls(reply.lines[0].strip(" ").partition(" ")[0], MappingProxyType(keywords))
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
@@ -122,11 +125,14 @@ class Capabilities:
 
     def limit(self, name: str) -> int | None:
         """The value of MAILMAX, RCPTMAX or RCPTDOMAINMAX of LIMITS (RFC 9422 section 4)."""
-        for text in self.keywords.get("LIMITS", ()):
+        limits = self.keywords.get("LIMITS", ())
+        if not all(map(_LIMIT.fullmatch, limits)):
+            # Section 3.7: then the value is ignored as a whole.
+            return None
+        for text in limits:
             found, _, value = text.partition("=")
             if found.upper() == name:
-                # A limit that cannot be read is none (section 3).
-                return strict.number(value.encode(errors="replace"), 999_999, minimum=1)
+                return int(value) if _LIMIT_VALUE.fullmatch(value) else None
         return None
 
     @property

@@ -111,6 +111,10 @@ ATRN_ARGUMENT: Final = re.compile(f"{_QUALIFIED}(?:,{_QUALIFIED})*")
 # burl-cmd (RFC 4468 section 3.5)
 _BURL: Final = re.compile(r"([^ ]+)(?: +([Ll][Aa][Ss][Tt]))?")
 
+# Decoded values: no controls, and for XFORWARD nothing that is special in header fields.
+_XCLIENT_VALUE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_XFORWARD_VALUE: Final = re.compile(r'[^\x00-\x20"(),;<>@\\\x7f-\U0010ffff]{1,255}')
+
 # bdat-cmd (RFC 3030 section 2)
 _BDAT: Final = re.compile(r"([0-9]{1,20})(?: +([Ll][Aa][Ss][Tt]))?")
 
@@ -397,6 +401,12 @@ def _burl(_: str, argument: str) -> Command:
     return Burl(match[1], match[2] is not None)
 
 
+def may_be_attribute(verb: str, text: str) -> bool:
+    """Whether XCLIENT or XFORWARD can have the decoded value; see Postfix's documents of them."""
+    pattern = _XCLIENT_VALUE if verb == "XCLIENT" else _XFORWARD_VALUE
+    return pattern.fullmatch(text) is not None
+
+
 def _attributes(verb: str, argument: str) -> Command:
     known = XCLIENT_ATTRIBUTES if verb == "XCLIENT" else XFORWARD_ATTRIBUTES
     found: dict[str, str] = {}
@@ -404,7 +414,7 @@ def _attributes(verb: str, argument: str) -> Command:
         name, _, value = item.partition("=")
         text = of_xtext(value)
         name = name.upper()
-        if not text or name not in known or name in found or _CONTROL.search(text):
+        if not text or name not in known or name in found or not may_be_attribute(verb, text):
             raise Malformed(f"Malformed attribute {_quoted(item)}", 501, BAD_ARGUMENTS)
         found[name] = text
     if not found:

@@ -122,7 +122,7 @@ class Session:
     transaction: Mail | None = field(default=None)
     """The MAIL that was accepted."""
     transactions: int = 0
-    """MAIL commands that were accepted."""
+    """MAIL commands, refused ones too (RFC 9422 section 4.1)."""
     recipients: int = 0
     domains: set[str] = field(factory=set[str])
     """Domains of the recipients that were accepted, where their number is limited."""
@@ -154,7 +154,6 @@ class Session:
                 self.idle_commands = 0
         elif isinstance(command, Mail):
             self.transaction = command
-            self.transactions += 1
         elif kind in HELLOS:
             self._hello(kind is not Helo, policy)
         elif code == 235 and (kind is Auth or kind is AuthResponse):
@@ -243,8 +242,9 @@ def _needs_authentication(policy: Policy, session: Session, _: Command) -> Reply
 
 
 def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
+    session.transactions += 1
     most = policy.limits.transactions
-    if most is not None and session.transactions >= most:
+    if most is not None and session.transactions > most:
         return Reply(452, "Too many messages in this session", _TOO_MANY)
     if session.offered is not None and (command.size is not None or command.parameters):
         reply = beyond(command, session.offered)

@@ -5,11 +5,13 @@ A server sends these classes and a client yields them, equal.
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import field
 
 from mailproto._core.frozen import frozen
 
-__all__ = ["Challenge", "EnhancedCode", "Reply"]
+__all__ = ["Challenge", "EnhancedCode", "Reply", "in_ascii"]
 
 
 @frozen
@@ -76,3 +78,19 @@ class Challenge:
 
     data: bytes
     """Decoded; may be empty."""
+
+
+_WITHOUT_ADDRESS: Final = {251: 250, 551: 550}
+
+
+def in_ascii(reply: Reply, *, query: bool) -> Reply:
+    """The reply for a client that takes no UTF-8, with ``?`` for it (RFC 6531 section 3.7.4).
+
+    Where an address was the point of it, the code is the one without an address; ``query`` says
+    that VRFY or EXPN is answered.
+    """
+    if query and not reply.temporary:
+        code, status = (252, 2) if reply.positive else (550, 5)
+        return Reply(code, "The answer needs SMTPUTF8", EnhancedCode(status, 6, 8))
+    lines = tuple([line.encode("ascii", "replace").decode() for line in reply.lines])
+    return Reply(_WITHOUT_ADDRESS.get(reply.code, reply.code), lines, reply.enhanced)

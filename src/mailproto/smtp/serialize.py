@@ -60,6 +60,7 @@ from mailproto.smtp.parse import (
     VERBS,
     begins_with_enhanced_code,
     conflict,
+    may_be_attribute,
 )
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
 from mailproto.smtp.states import NAMES
@@ -77,6 +78,8 @@ _VERB: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,63}")
 _KEYWORD: Final = re.compile(r"[A-Z0-9][A-Z0-9-]*")
 _VALUE: Final = re.compile(r"(?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+")
 _REPLY_TEXT: Final = re.compile(r"[^\r\n\x00]*")
+# XCLIENT_README and XFORWARD_README: never more than the limit of SMTP
+_FORWARDING_LIMIT: Final = 512
 _OWN_FIELDS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8", "AUTH"})
 
 
@@ -300,9 +303,11 @@ def _attributes(command: XClient | XForward) -> str:
         raise LocalProtocolError(f"{verb} has each of {', '.join(known)} at most once, not {names}")
     text = verb
     for name, value in command.attributes:
-        if not _checked(value, name):
-            raise LocalProtocolError(f"{name} of {verb} has no value")
+        if not may_be_attribute(verb, value):
+            raise LocalProtocolError(f"{name} of {verb} cannot be {value!r}")
         text += f" {name}={to_xtext(value)}"
+    if len(text) + 2 > _FORWARDING_LIMIT:
+        raise LocalProtocolError(f"{verb} is longer than {_FORWARDING_LIMIT} octets; use several")
     return text
 
 

@@ -65,7 +65,7 @@ from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import Malformed, parse_command
 from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
-from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
+from mailproto.smtp.replies import Challenge, EnhancedCode, Reply, in_ascii
 from mailproto.smtp.serialize import serialize_challenge, serialize_reply
 from mailproto.smtp.states import NAMES, SUCCESS, State
 from mailproto.smtp.url import redacted
@@ -489,8 +489,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         """Answer the greeting or the event in hand; 421 may be sent at any time.
 
         In LMTP the end of the content takes a reply for each accepted recipient, in order. After
-        a RemoteProtocolError one more 4yz or 5yz may be sent. Raises LocalProtocolError for a
-        reply that does not fit.
+        a RemoteProtocolError one more 4yz or 5yz may be sent. A reply that is not ASCII goes out
+        as it is only to a client that has said SMTPUTF8 (RFC 6531 section 3.7.4). Raises
+        LocalProtocolError for a reply that does not fit.
         """
         kind = type(self._in_hand)
         if isinstance(item, Challenge):
@@ -499,6 +500,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             self._write(serialize_challenge(item))
             self._answered(334)
             return
+        if not all(map(str.isascii, item.lines)) and not self._takes_utf8():
+            item = in_ascii(item, query=kind is Vrfy or kind is Expn)
         self._check_fit(item.code)
         greeting = self._in_hand is None and self._session.state is State.GREETING
         enhanced = self._policy.offer.enhanced_codes and not (greeting or kind in HELLOS)
@@ -524,6 +527,12 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._answered(355)
         self._session.recipients = recipients
         self._session.resumed = offset
+
+    def _takes_utf8(self) -> bool:
+        """Whether the client has said SMTPUTF8 for the command that is answered."""
+        event = self._in_hand
+        command = event if isinstance(event, Mail | Vrfy | Expn) else self._session.transaction
+        return command is not None and command.smtputf8
 
     def _check_fit(self, code: int) -> None:
         """Raise LocalProtocolError unless a reply of this code can be sent now."""
@@ -614,7 +623,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _hint_for(self, error: RemoteProtocolError, *, line_too_long: bool) -> Reply:
         if line_too_long:
-            return _LINE_TOO_LONG
+            authenticating = self._session.state is State.AUTHENTICATING
+            return _RESPONSE_TOO_LONG if authenticating else _LINE_TOO_LONG
         return Reply(421, "Closing the connection after a protocol error", _NO_SERVICE)
 
 
@@ -630,6 +640,7 @@ _TOO_MANY_ERRORS: Final = Reply(421, "Too many errors", _NO_SERVICE)
 _EARLY: Final = Reply(554, "The client spoke before the greeting", EnhancedCode(5, 5, 1))
 _NOT_TLS: Final = Reply(554, "TLS is not expected here", EnhancedCode(5, 5, 1))
 _LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
+_RESPONSE_TOO_LONG: Final = Reply(500, "Line too long", EnhancedCode(5, 5, 6))
 _HIDDEN: Final = b"<hidden>"
 _WAITING_FOR: Final[Mapping[State, str]] = {
     State.GREETING: "the greeting",

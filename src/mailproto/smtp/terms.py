@@ -217,7 +217,7 @@ def _attributes(terms: Terms, command: XClient | XForward) -> None:
     verb = NAMES[type(command)]
     terms.require(verb, verb)
     assert terms.capabilities is not None
-    offered = terms.capabilities.keywords[verb]
+    offered = {name.upper() for name in terms.capabilities.keywords[verb]}
     for name, _ in command.attributes:
         if name not in offered:
             raise LocalProtocolError(f"the server has not offered {name} of {verb}")

@@ -154,11 +154,13 @@ def rcpts(*, utf8: bool = False, known: bool = False) -> st.SearchStrategy[smtp.
 _arguments = st.text(_TEXT, max_size=40).map(lambda text: text.strip(" "))
 _ascii_arguments = st.text(_PRINTABLE, max_size=40).map(lambda text: text.strip(" "))
 _queries = _ascii_arguments.filter(lambda text: text and not text.upper().endswith("SMTPUTF8"))
-_attributes = st.dictionaries(
-    st.sampled_from(["NAME", "ADDR", "PORT", "PROTO", "HELO"]),
-    _arguments.filter(bool),
-    min_size=1,
-).map(lambda attributes: tuple(attributes.items()))
+
+
+def _attributes(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
+    names = st.sampled_from(["NAME", "ADDR", "PORT", "PROTO", "HELO"])
+    return st.dictionaries(names, values, min_size=1).map(lambda found: tuple(found.items()))
+
+
 _qualified = st.lists(_labels, min_size=2, max_size=4).map(".".join)
 _urls = st.one_of(
     st.builds("imap://{}@{}/;uid={};urlauth=submit+{}:internal:{}".format,
@@ -187,8 +189,8 @@ commands: st.SearchStrategy[smtp.Command] = st.one_of(
     st.builds(smtp.Etrn, st.text(_ATEXT + "@[]<>,;:", min_size=1, max_size=20), st.just("#")),
     st.builds(smtp.Atrn, st.lists(_qualified, max_size=3).map(tuple)),
     st.builds(smtp.Burl, _urls, st.booleans()),
-    st.builds(smtp.XClient, _attributes),
-    st.builds(smtp.XForward, _attributes),
+    st.builds(smtp.XClient, _attributes(st.text(_TEXT, min_size=1, max_size=6))),
+    st.builds(smtp.XForward, _attributes(st.text(_ALNUM + ".-_[]:+=", min_size=1, max_size=9))),
     st.builds(smtp.OtherCommand, _keywords, _arguments),
 )
 """Every command that is a line, in the spelling that a parser gives back."""

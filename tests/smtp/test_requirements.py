@@ -1,0 +1,193 @@
+"""Requirements of the extensions' RFCs that no example session shows; named by their sections."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailproto import smtp
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+
+ALICE = smtp.Mailbox("alice", "example.com")
+
+
+def server(*lines: str, **options: object) -> smtp.Server:
+    machine = smtp.Server("mx.example", **options)  # type: ignore[arg-type]  # options of any kind
+    machine.accept()
+    for line in ("EHLO a", *lines):
+        machine.receive_data(line.encode() + b"\r\n")
+        machine.next_event()
+        machine.accept()
+    machine.data_to_send()
+    return machine
+
+
+def give(machine: smtp.Server, line: str, reply: smtp.Reply | None = None) -> bytes:
+    """What the server says to the line: ``reply``, or its own."""
+    machine.receive_data(line.encode() + b"\r\n")
+    machine.next_event()
+    if reply is None:
+        machine.accept()
+    else:
+        machine.send(reply)
+    return machine.data_to_send()
+
+
+def client(*offers: str) -> smtp.Client:
+    machine = smtp.Client()
+    machine.receive_data(b"220 mx\r\n")
+    machine.next_event()
+    machine.send(smtp.Ehlo("a"))
+    lines = "".join(f"250-{offer}\r\n" for offer in offers)
+    machine.receive_data(f"250-mx\r\n{lines}250 X\r\n".encode())
+    machine.next_event()
+    machine.data_to_send()
+    return machine
+
+
+# --------------------------------------------------------------------------------- RFC 3885
+
+
+def test_P19_RFC_3885_section_2_MTRK_brings_ENVID_and_ORCPT() -> None:
+    machine = server(offer=smtp.Offer(mtrk=True))
+    assert give(machine, "MAIL FROM:<> MTRK=cjJhZGE ENVID=1@a").startswith(b"250")
+    assert give(machine, "RCPT TO:<a@b> ORCPT=rfc822;a@b").startswith(b"250")
+    assert give(machine, "RCPT TO:<a@b> NOTIFY=NEVER").startswith(b"555")
+
+
+def test_P19_RFC_3885_section_3_2_MTRK_needs_ENVID() -> None:
+    machine = server(offer=smtp.Offer(mtrk=True))
+    assert give(machine, "MAIL FROM:<> MTRK=cjJhZGE").startswith(b"501 5.5.4")
+    with pytest.raises(LocalProtocolError, match="ENVID"):
+        client("MTRK").send(smtp.Mail(ALICE, parameters=(smtp.Mtrk(b"r2ada"),)))
+
+
+def test_P19_RFC_3885_section_3_1_base64_without_padding() -> None:
+    machine = client("MTRK")
+    parameters = (smtp.EnvId("1@a"), smtp.Mtrk(bytes(20), 86400))
+    machine.send(smtp.Mail(ALICE, parameters=parameters))
+    # "the 160 bit SHA-1 will be a 27 octet string" (section 3.2)
+    assert b" MTRK=" + b"A" * 27 + b":86400\r\n" in machine.data_to_send()
+
+
+# --------------------------------------------------------------------------------- RFC 4954
+
+
+def test_P19_RFC_4954_section_4_a_response_that_is_too_long() -> None:
+    offer = smtp.Offer(mechanisms=("PLAIN",), insecure_auth=True)
+    machine = server(offer=offer)
+    machine.receive_data(b"AUTH PLAIN\r\n")
+    machine.next_event()
+    machine.send(smtp.Challenge(b""))
+    machine.receive_data(b"A" * 13_000 + b"\r\n")
+    with pytest.raises(RemoteProtocolError) as caught:
+        machine.next_event()
+    assert caught.value.hint == smtp.Reply(500, "Line too long", smtp.EnhancedCode(5, 5, 6))
+
+
+@pytest.mark.parametrize("value", ["<>", "+3C+3E"])
+def test_P19_RFC_4954_section_8_an_unknown_submitter_is_xtext_too(value: str) -> None:
+    offer = smtp.Offer(mechanisms=("PLAIN",), insecure_auth=True)
+    machine = server(offer=offer)
+    machine.receive_data(f"MAIL FROM:<> AUTH={value}\r\n".encode())
+    assert machine.next_event() == smtp.Mail(smtp.NULL_PATH, auth=smtp.NULL_PATH)
+
+
+# --------------------------------------------------------------------------------- RFC 6531
+
+
+def test_P19_RFC_6531_section_3_5_codes_of_addresses_beyond_ASCII() -> None:
+    machine = server()
+    assert give(machine, "MAIL FROM:<ä@b>").startswith(b"550 5.6.7")
+    give(machine, "MAIL FROM:<a@b>")
+    assert give(machine, "RCPT TO:<ä@b>").startswith(b"553 5.6.7")
+
+
+def test_P19_RFC_6531_section_3_7_1_domains_of_EHLO_are_ASCII() -> None:
+    with pytest.raises(LocalProtocolError, match="not ASCII"):
+        client().send(smtp.Ehlo("bücher.example"))
+    with pytest.raises(LocalProtocolError, match="not ASCII"):
+        smtp.Server("bücher.example")
+
+
+@pytest.mark.parametrize(("code", "becomes"), [(251, 250), (551, 550), (550, 550), (450, 450)])
+def test_P19_RFC_6531_section_3_7_4_1_no_address_beyond_ASCII_unasked(
+    code: int, becomes: int
+) -> None:
+    reply = smtp.Reply(code, "See <jürgen@example.com>", smtp.EnhancedCode(code // 100, 1, 6))
+    machine = server("MAIL FROM:<a@b>")
+    said = give(machine, "RCPT TO:<c@d>", reply)
+    expected = f"{becomes} {code // 100}.1.6 See <j?rgen@example.com>\r\n"
+    assert said == expected.encode()
+    machine = server("MAIL FROM:<a@b> SMTPUTF8")
+    said = give(machine, "RCPT TO:<c@d>", reply)
+    assert said == f"{code} {reply.enhanced} See <jürgen@example.com>\r\n".encode()
+
+
+@pytest.mark.parametrize("verb", ["VRFY", "EXPN"])
+@pytest.mark.parametrize(
+    ("code", "becomes"), [(250, b"252 2.6.8 "), (551, b"550 5.6.8 "), (450, b"450 ")]
+)
+def test_P19_RFC_6531_section_3_7_4_2_answers_to_VRFY_and_EXPN(
+    verb: str, code: int, becomes: bytes
+) -> None:
+    reply = smtp.Reply(code, "Jürgen <jürgen@example.com>")
+    said = give(server(), f"{verb} x", reply)
+    assert said.startswith(becomes)
+    assert said.isascii()
+    said = give(server(), f"{verb} x SMTPUTF8", reply)
+    assert said == f"{code} Jürgen <jürgen@example.com>\r\n".encode()
+
+
+# --------------------------------------------------------------------------------- RFC 6710
+
+
+@pytest.mark.parametrize("text", ["MT-PRIORITY=10", "MT-PRIORITY=1 MT-PRIORITY=1"])
+def test_P19_RFC_6710_section_4_1_malformed_or_twice(text: str) -> None:
+    machine = server(offer=smtp.Offer(mt_priority=""))
+    assert give(machine, f"MAIL FROM:<> {text}").startswith(b"501 5.5.2")
+
+
+# --------------------------------------------------------------------------------- RFC 9422
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        ("RCPTMAX=020", None),
+        ("RCPTMAX=1234567", None),
+        ("RCPTMAX=999999", 999_999),
+        ("RCPTMAX=20 X=a;b", None),
+        ("RCPTMAX=20 (x)", None),
+        ("X Y=1 rcptmax=7", 7),
+    ],
+)
+def test_P19_RFC_9422_section_3_7_what_cannot_be_read(limits: str, most: int | None) -> None:
+    capabilities = client(f"LIMITS {limits}").capabilities
+    assert capabilities is not None
+    assert capabilities.limit("RCPTMAX") == most
+
+
+def test_P19_RFC_9422_section_4_1_MAILMAX_counts_refused_commands() -> None:
+    machine = server(limits=smtp.SMTPServerLimits(transactions=2))
+    assert give(machine, "MAIL FROM:<a@b>", smtp.Reply(450, "no")).startswith(b"450")
+    assert give(machine, "MAIL FROM:<a@b>").startswith(b"250")
+    give(machine, "RSET")
+    assert give(machine, "MAIL FROM:<a@b>").startswith(b"452")
+
+
+# --------------------------------------------------------------------------- XCLIENT, XFORWARD
+
+
+@pytest.mark.parametrize("value", ["a+20b", "+C3+A4", "a;b", "a<b", "x" * 256])
+def test_P19_XFORWARD_README_values(value: str) -> None:
+    machine = server(offer=smtp.Offer(forwarding=True))
+    assert give(machine, f"XFORWARD NAME={value}").startswith(b"501")
+
+
+def test_P19_XCLIENT_README_no_line_over_512_octets_and_names_in_any_case() -> None:
+    machine = client("XCLIENT name helo")
+    machine.send(smtp.XClient((("NAME", "a.example"),)))
+    assert machine.data_to_send() == b"XCLIENT NAME=a.example\r\n"
+    machine = client("XCLIENT NAME HELO")
+    with pytest.raises(LocalProtocolError, match="512"):
+        machine.send(smtp.XClient((("NAME", "x" * 250), ("HELO", "y" * 250))))

@@ -9,31 +9,41 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from inspect import iscoroutine
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, field
 
 from mailproto import pop3
 from mailproto._core.frozen import frozen
 from mailproto._core.machine import Signal, Trace
 from mailproto.backend.directory import Directory
-from mailproto.backend.store import Mailbox, Maybe, Store
+from mailproto.backend.store import (
+    Mailbox,
+    Maybe,
+    MessageGone,
+    NoSuchMailbox,
+    Store,
+)
 from mailproto.errors import (
     ConnectionLost,
     DeadlineExceeded,
+    LocalProtocolError,
     RemoteProtocolError,
     StoreError,
     TLSError,
 )
+from mailproto.flows import pop3_texts as texts
 from mailproto.flows.authentication import Offered, offered, settle, verify
 from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read, start_tls, write
 from mailproto.flows.pop3_content import CanonicalLines, Top
+from mailproto.flows.pop3_maildrop import PIECE, Internationalized, Maildrop, SurrogateSizes
+from mailproto.flows.pop3_policy import Logins, Policy
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
+from mailproto.message import Rewriter
 from mailproto.sasl import (
     Challenge,
     Failure,
@@ -42,17 +52,12 @@ from mailproto.sasl import (
     Success,
 )
 from mailproto.sasl import Offer as SASLOffer
+from mailproto.sasl.saslprep import saslprep
 
 __all__ = ["Context", "serve"]
 
-_PIECE: Final = 65536
-_LINES: Final = 2000
 # Answers to pipelined commands that go out together at most.
 _GROUP: Final = 64
-
-_REFUSED: Final = pop3.Err("the user name or the password is wrong", pop3.AUTH)
-_NO_SUCH_MESSAGE: Final = pop3.Err("no such message")
-_STORE_FAILED: Final = pop3.Err("the maildrop cannot be used now", pop3.SYS_TEMP)
 
 
 @frozen
@@ -72,6 +77,20 @@ class Context:
     """The password in clear of a user, which APOP needs; ``None`` leaves APOP off. The account is
     the user's name. See ``pop3.Apop`` for why to leave it off."""
     limits: pop3.POP3ServerLimits = pop3.POP3ServerLimits()
+    policy: Policy = Policy()
+    """What holds for all accounts; where they differ, the longest delay and the shortest time."""
+    policy_of: Callable[[str], Maybe[Policy]] | None = None
+    """What holds for one account; before login CAPA then says USER behind ``policy``."""
+    internationalized: Internationalized = Internationalized.SURROGATE
+    """What a client gets of mail with headers beyond ASCII before it has said UTF8."""
+    languages: Sequence[texts.Translation] = ()
+    """Languages beside English for LANG, the preferred one first; without any it is not offered."""
+    last: bool = False
+    """Offer LAST, which RFC 1725 has removed."""
+    logins: Logins = field(factory=Logins)
+    """When each account has logged in, for ``Policy.login_delay``."""
+    surrogate_sizes: SurrogateSizes = field(factory=SurrogateSizes)
+    """What sessions have found out about messages."""
 
     def machine(
         self, *, tls: bool = False, stls: bool = False, trace: Trace | None = None
@@ -80,12 +99,18 @@ class Context:
         timestamp = None
         if self.apop_password is not None:
             timestamp = f"<{secrets.token_hex(16)}@{self.hostname}>"
+        per_user = self.policy_of is not None
+        delay, expire = self.policy.login_delay, self.policy.expire
         offer = pop3.Offer(
             mechanisms=self.sasl.names(tls=tls or stls),
             stls=stls and not tls,
             insecure_auth=self.allow_insecure_auth,
             timestamp=timestamp,
-            expire=pop3.Expire(None),
+            last=self.last,
+            utf8=self.internationalized is not Internationalized.AS_IS,
+            languages=bool(self.languages),
+            login_delay=pop3.LoginDelay(delay, per_user) if delay else None,
+            expire=expire and pop3.Expire(expire.days, per_user),
             implementation="mailproto",
         )
         return pop3.Server(offer=offer, tls=tls, limits=self.limits, trace=trace)
@@ -110,53 +135,6 @@ def serve(machine: pop3.Server, context: Context, peer: Peer | None = None) -> F
     yield from session.unlock()
 
 
-class _Maildrop:
-    """The messages of an INBOX as they were when it was locked; numbers begin at 1."""
-
-    __slots__ = ("deleted", "last", "mailbox", "octets", "sizes", "uid_validity", "uids")
-
-    def __init__(self, mailbox: Mailbox, uid_validity: int) -> None:
-        self.mailbox = mailbox
-        self.uid_validity = uid_validity
-        self.uids = array("Q")
-        self.sizes = array("Q")
-        self.octets = 0
-        self.deleted: set[int] = set()
-        self.last = 0
-
-    def add(self, uid: int, size: int) -> None:
-        self.uids.append(uid)
-        self.sizes.append(size)
-        self.octets += size
-
-    @property
-    def count(self) -> int:
-        """Messages that are not marked as deleted."""
-        return len(self.uids) - len(self.deleted)
-
-    def has(self, message: int) -> bool:
-        return 1 <= message <= len(self.uids) and message not in self.deleted
-
-    def delete(self, message: int) -> None:
-        self.deleted.add(message)
-        self.octets -= self.sizes[message - 1]
-
-    def reset(self) -> None:
-        self.octets += sum(self.sizes[message - 1] for message in self.deleted)
-        self.deleted.clear()
-        self.last = 0
-
-    def unique_id(self, message: int) -> str:
-        """UIDVALIDITY and UID: never used again for another message (RFC 1939 section 7)."""
-        return f"{self.uid_validity}.{self.uids[message - 1]}"
-
-    def blocks(self) -> Iterator[list[int]]:
-        """The numbers of the messages, some at a time."""
-        for first in range(1, len(self.uids) + 1, _LINES):
-            block = range(first, min(first + _LINES, len(self.uids) + 1))
-            yield [message for message in block if message not in self.deleted]
-
-
 class _Session:
     """The state of one connection beside its machine."""
 
@@ -166,6 +144,8 @@ class _Session:
         self._context = context
         self._peer = peer
         self._offered = Offered(context.sasl, machine.tls)
+        self._speech = texts.Speech(context.languages)
+        self._policy = context.policy
         self._locked: Mailbox | None = None
         self._queued = 0
         self._unsent = 0
@@ -191,7 +171,7 @@ class _Session:
         """Greet, authenticate, and serve the maildrop."""
         yield from self._offer_mechanisms(None if self._peer is None else self._peer.secured)
         self._machine.accept()
-        maildrop: _Maildrop | None = None
+        maildrop: Maildrop | None = None
         while maildrop is None:
             event = yield from self._event()
             if event is None:
@@ -210,13 +190,14 @@ class _Session:
                 event = machine.next_event()
             except RemoteProtocolError as error:
                 if isinstance(error.hint, pop3.Err):
-                    machine.send(error.hint)
+                    machine.send(self._speech.err(error.hint.text, error.hint.code))
                 yield from self._flush()
                 return None
             if event is pop3.PAUSED:
                 yield from self._flush()
                 secured = yield from start_tls()
                 machine.start_tls()
+                self._speech.reset()
                 yield from self._offer_mechanisms(secured)
             elif event is pop3.NEED_DATA:
                 yield from self._flush()
@@ -227,7 +208,7 @@ class _Session:
                 if data is not None:
                     machine.receive_data(data)
                 elif self._context.shutdown.requested:
-                    machine.farewell(pop3.Err("the server is shutting down", pop3.SYS_TEMP))
+                    machine.farewell(self._speech.err(texts.SHUTDOWN, pop3.SYS_TEMP))
                     yield from self._flush()
                     return None
             elif isinstance(event, pop3.ConnectionClosed):
@@ -249,34 +230,77 @@ class _Session:
         """Send a piece of an answer; wait for the client once enough is queued."""
         self._machine.send(item)
         self._queued += octets
-        if self._queued >= _PIECE:
+        if self._queued >= PIECE:
             yield from deadline(self._machine.timeout_hint)
             yield from self._flush()
 
     # ----------------------------------------------------------------------------- AUTHORIZATION
 
-    def _authorize(self, event: pop3.ServerEvent) -> Flow[_Maildrop | None]:
+    def _authorize(self, event: pop3.ServerEvent) -> Flow[Maildrop | None]:
         """Answer a command before login; the maildrop once there is one."""
         machine = self._machine
         account: str | None
-        match event:
-            case pop3.Pass(password):
-                credentials = PasswordCredentials(machine.user or "", password)
-                account = yield from verify(self._context.directory, credentials)
-            case pop3.Apop(name, digest):
-                account = name if (yield from self._apop(name, digest)) else None
-            case pop3.Auth(mechanism, initial_response):
-                outcome = yield from self._exchange(mechanism, initial_response)
-                if not isinstance(outcome, Success):
+        try:
+            match event:
+                case pop3.Pass(password):
+                    account = yield from self._verify(machine.user or "", password)
+                case pop3.Apop(name, digest):
+                    account = yield from self._apop(name, digest)
+                case pop3.Auth(mechanism, initial_response):
+                    outcome = yield from self._exchange(mechanism, initial_response)
+                    if not isinstance(outcome, Success):
+                        return None
+                    account = outcome.identity
+                case _:
+                    self._common(event)
                     return None
-                account = outcome.identity
-            case _:
-                machine.accept()
-                return None
+        except StoreError:
+            # The directory cannot say; a store's errors are the only ones that it may raise.
+            machine.send(self._speech.err(texts.STORE_FAILED, pop3.SYS_TEMP))
+            return None
         if account is None:
-            machine.send(_REFUSED)
+            machine.send(self._speech.err(texts.WRONG, pop3.AUTH))
             return None
         return (yield from self._open(account))
+
+    def _common(self, event: pop3.ServerEvent) -> None:
+        """Answer what needs no account."""
+        machine, speech = self._machine, self._speech
+        match event:
+            case pop3.Invalid(_, reply):
+                machine.send(speech.err(reply.text, reply.code))
+            case pop3.Lang(None):
+                machine.send(speech.listing())
+            case pop3.Lang(str(language_range)):
+                machine.send(speech.choose(language_range))
+            case pop3.User():
+                machine.send(speech.ok(texts.SEND_PASS))
+            case pop3.Stls():
+                machine.send(speech.ok(texts.BEGIN_TLS))
+            case pop3.Utf8():
+                machine.send(speech.ok(texts.UTF8_ON))
+            case pop3.Quit():
+                machine.send(speech.ok(texts.BYE))
+            case pop3.Capa() if machine.state is pop3.State.TRANSACTION:
+                machine.send(self._capabilities())
+            case _:
+                machine.accept()
+
+    def _capabilities(self) -> pop3.Capabilities:
+        """What CAPA tells an account that is known."""
+        delay = self._policy.login_delay
+        return evolve(
+            self._machine.capabilities,
+            login_delay=pop3.LoginDelay(delay) if delay else None,
+            expire=self._policy.expire,
+        )
+
+    def _verify(self, user: str, password: str) -> Flow[str | None]:
+        """The account that USER and PASS open, prepared as RFC 6856 section 2.2 has it."""
+        name, secret = saslprep(user), saslprep(password)
+        if not name or not secret:
+            return None
+        return (yield from verify(self._context.directory, PasswordCredentials(name, secret)))
 
     def _offer_mechanisms(self, secured: Secured | None) -> Flow[None]:
         """Offer what can be offered now; ``secured`` is of the handshake, where there was one."""
@@ -292,7 +316,7 @@ class _Session:
         machine, directory = self._machine, self._context.directory
         exchange = self._offered.begin(mechanism)
         if exchange is None:
-            machine.send(pop3.Err("this mechanism is not available"))
+            machine.send(self._speech.err(texts.NO_MECHANISM))
             return None
         step = yield from settle(exchange, exchange.start(initial), directory)
         while isinstance(step, Challenge):
@@ -307,45 +331,68 @@ class _Session:
             else:
                 step = exchange.malformed()
         if isinstance(step, Failure):
-            refused = step.reason is FailureReason.REFUSED
-            machine.send(_REFUSED if refused else pop3.Err(step.reason.value))
+            if step.reason is FailureReason.REFUSED:
+                machine.send(self._speech.err(texts.WRONG, pop3.AUTH))
+            else:
+                machine.send(self._speech.err(step.reason.value))
             return None
         return step
 
-    def _apop(self, name: str, digest: str) -> Flow[bool]:
+    def _apop(self, name: str, digest: str) -> Flow[str | None]:
         find, timestamp = self._context.apop_password, self._machine.offer.timestamp
         assert find is not None
         assert timestamp is not None
-        password = yield from call(find, name)
-        # An unknown user costs the same work and gets the same answer.
-        expected = pop3.apop_digest(timestamp, "" if password is None else password)
-        return hmac.compare_digest(expected, digest) and password is not None
-
-    def _open(self, name: str) -> Flow[_Maildrop | None]:
-        """Lock and list the INBOX of an account; ``None`` if that was refused."""
+        user = saslprep(name)
+        password = (yield from call(find, user)) if user else None
         try:
-            account = yield from call(self._context.store.account, name)
-            mailbox = yield from call(account.open, "INBOX")
-            if not (yield from call(mailbox.lock)):
-                self._machine.send(pop3.Err("another session has the maildrop", pop3.IN_USE))
-                return None
-            self._locked = mailbox
-            status = yield from call(mailbox.status)
-            found = yield from call(mailbox.messages)
-        except StoreError:
-            yield from self.unlock()
-            self._machine.send(_STORE_FAILED)
+            # An unknown user costs the same work and gets the same answer.
+            expected = pop3.apop_digest(timestamp, "" if password is None else password)
+        except LocalProtocolError:
             return None
-        maildrop = _Maildrop(mailbox, status.uid_validity)
-        for info in found.messages:
-            maildrop.add(info.uid, info.size)
-        self._machine.send(pop3.Ok(f"{maildrop.count} messages ({maildrop.octets} octets)"))
+        fits = hmac.compare_digest(expected, digest)
+        return user if fits and password is not None else None
+
+    def _open(self, name: str) -> Flow[Maildrop | None]:
+        """Lock and list the INBOX of an account; ``None`` if that was refused."""
+        machine, context = self._machine, self._context
+        answer: pop3.Answer | None = None
+        maildrop: Maildrop | None = None
+        try:
+            policy = context.policy
+            if context.policy_of is not None:
+                policy = yield from call(context.policy_of, name)
+            account = yield from call(context.store.account, name)
+            mailbox = yield from call(account.open, "INBOX")
+            wait = context.logins.wait(name, policy.login_delay)
+            if wait:
+                answer = self._speech.err(texts.LOGIN_DELAY, pop3.LOGIN_DELAY, wait)
+            elif not (yield from call(mailbox.lock)):
+                answer = self._speech.err(texts.IN_USE, pop3.IN_USE)
+            else:
+                self._locked = mailbox
+                as_is = Internationalized.AS_IS
+                maildrop = yield from Maildrop.load(
+                    name,
+                    mailbox,
+                    as_is if machine.utf8 else context.internationalized,
+                    context.surrogate_sizes,
+                )
+                answer = self._speech.ok(texts.LOGGED_IN, maildrop.count)
+                context.logins.note(name)
+                self._policy = policy
+        except NoSuchMailbox:
+            answer = self._speech.err(texts.NO_MAILDROP, pop3.SYS_PERM)
+        except StoreError:
+            answer = self._speech.err(texts.STORE_FAILED, pop3.SYS_TEMP)
+        if maildrop is None:
+            yield from self.unlock()
+        machine.send(answer)
         return maildrop
 
     # ------------------------------------------------------------------------------- TRANSACTION
 
-    def _transact(self, maildrop: _Maildrop, event: pop3.ServerEvent) -> Flow[None]:
-        machine = self._machine
+    def _transact(self, maildrop: Maildrop, event: pop3.ServerEvent) -> Flow[None]:
+        machine, speech = self._machine, self._speech
         match event:
             case pop3.Retr(message) | pop3.Top(message) if maildrop.has(message):
                 maildrop.last = max(maildrop.last, message)
@@ -354,9 +401,10 @@ class _Session:
             case pop3.Dele(message) if maildrop.has(message):
                 maildrop.delete(message)
                 maildrop.last = max(maildrop.last, message)
-                machine.send(pop3.Ok(f"message {message} deleted"))
+                machine.send(speech.ok(texts.DELETED, message))
             case pop3.List(int(message)) if maildrop.has(message):
-                machine.send(pop3.ScanListing(message, maildrop.sizes[message - 1]))
+                yield from maildrop.measure(message)
+                machine.send(pop3.ScanListing(message, maildrop.size(message)))
             case pop3.Uidl(int(message)) if maildrop.has(message):
                 machine.send(pop3.UniqueIdListing(message, maildrop.unique_id(message)))
             case pop3.List(None):
@@ -364,8 +412,9 @@ class _Session:
             case pop3.Uidl(None):
                 yield from self._unique_id_listings(maildrop)
             case pop3.Retr() | pop3.Top() | pop3.Dele() | pop3.List() | pop3.Uidl():
-                machine.send(_NO_SUCH_MESSAGE)
+                machine.send(speech.err(texts.NO_SUCH_MESSAGE))
             case pop3.Stat():
+                yield from maildrop.measure()
                 machine.send(pop3.DropListing(maildrop.count, maildrop.octets))
             case pop3.Last():
                 machine.send(pop3.LastAccessed(maildrop.last))
@@ -375,65 +424,77 @@ class _Session:
             case pop3.Quit():
                 yield from self._update(maildrop)
             case _:
-                machine.accept()
+                self._common(event)
 
-    def _scan_listings(self, maildrop: _Maildrop) -> Flow[None]:
-        self._machine.send(pop3.Ok(f"{maildrop.count} messages ({maildrop.octets} octets)"))
-        sizes = maildrop.sizes
-        for block in maildrop.blocks():
-            entries = tuple([(message, sizes[message - 1]) for message in block])
+    def _scan_listings(self, maildrop: Maildrop) -> Flow[None]:
+        yield from maildrop.measure()
+        self._machine.send(self._speech.ok(texts.LOGGED_IN, maildrop.count))
+        for entries in maildrop.scan_listings():
             yield from self._piece(pop3.ScanListings(entries), 16 * len(entries))
         self._machine.send(pop3.EndOfListing())
 
-    def _unique_id_listings(self, maildrop: _Maildrop) -> Flow[None]:
-        self._machine.send(pop3.Ok(f"{maildrop.count} messages"))
-        for block in maildrop.blocks():
-            entries = tuple([(message, maildrop.unique_id(message)) for message in block])
+    def _unique_id_listings(self, maildrop: Maildrop) -> Flow[None]:
+        self._machine.send(self._speech.ok(texts.LOGGED_IN, maildrop.count))
+        for entries in maildrop.unique_id_listings():
             yield from self._piece(pop3.UniqueIdListings(entries), 32 * len(entries))
         self._machine.send(pop3.EndOfListing())
 
-    def _message(self, maildrop: _Maildrop, message: int, lines: int | None) -> Flow[None]:
+    def _message(self, maildrop: Maildrop, message: int, lines: int | None) -> Flow[None]:
         """RETR, and TOP with its number of lines.
 
         A store that fails in the middle ends the connection: no answer can tell it any more.
         """
         try:
-            content = yield from call(maildrop.mailbox.content, maildrop.uids[message - 1])
+            content = yield from call(maildrop.mailbox.content, maildrop.uid(message))
+            edits = yield from maildrop.edits(message, content)
             size = content.size
-            piece = yield from call(content.read, 0, _PIECE)
-        except StoreError:
-            self._machine.send(pop3.Err("the message cannot be read", pop3.SYS_TEMP))
+            piece = yield from call(content.read, 0, PIECE)
+        except MessageGone:
+            self._machine.send(self._speech.err(texts.GONE))
             return
-        self._machine.send(pop3.Ok(f"{size} octets" if lines is None else ""))
+        except StoreError:
+            self._machine.send(self._speech.err(texts.UNREADABLE, pop3.SYS_TEMP))
+            return
+        if edits is None:
+            self._machine.send(self._speech.err(texts.NEEDS_UTF8, pop3.UTF8))
+            return
+        rewriter = Rewriter(edits) if edits else None
+        sent = size + sum(len(edit.replacement) - edit.end + edit.start for edit in edits)
+        self._machine.send(self._speech.ok(texts.OCTETS, sent) if lines is None else pop3.Ok())
         canonical = CanonicalLines()
         top = None if lines is None else Top(lines)
         offset = 0
         while piece:
             offset += len(piece)
-            octets = canonical.feed(piece)
+            octets = canonical.feed(piece if rewriter is None else rewriter.feed(piece))
             if top is not None:
                 octets = top.feed(octets)
             yield from self._piece(pop3.Body(octets), len(octets))
             if offset >= size or (top is not None and top.complete):
                 break
-            piece = yield from call(content.read, offset, _PIECE)
+            piece = yield from call(content.read, offset, PIECE)
         rest = canonical.finish()
         if rest and (top is None or not top.complete):
             self._machine.send(pop3.Body(rest))
         self._machine.send(pop3.EndOfMessage())
+        if top is None:
+            maildrop.retrieved.add(message)
 
-    def _update(self, maildrop: _Maildrop) -> Flow[None]:
+    def _update(self, maildrop: Maildrop) -> Flow[None]:
         """The UPDATE state: remove what is marked, unlock, and say what stays."""
+        gone = maildrop.deleted
+        if self._policy.expire == pop3.Expire(0):
+            gone |= maildrop.retrieved
         try:
-            if maildrop.deleted:
+            if gone:
                 # What was asked for before goes out first: a broken connection shows here.
                 yield from self._flush()
-                uids = [maildrop.uids[message - 1] for message in sorted(maildrop.deleted)]
+                uids = [maildrop.uid(message) for message in sorted(gone)]
                 yield from call(maildrop.mailbox.remove, uids)
         except StoreError:
-            answer: pop3.Answer = pop3.Err("the deleted messages were not removed", pop3.SYS_TEMP)
+            answer: pop3.Answer = self._speech.err(texts.NOT_REMOVED, pop3.SYS_TEMP)
         else:
-            left = f"{maildrop.count} messages left" if maildrop.count else "maildrop empty"
-            answer = pop3.Ok(f"bye ({left})")
+            left = texts.BYE_LEFT if maildrop.count else texts.BYE_EMPTY
+            answer = self._speech.ok(left, maildrop.count)
         yield from self.unlock()
         self._machine.send(answer)

@@ -1,0 +1,214 @@
+"""UTF8, LANG, LOGIN-DELAY, EXPIRE and LAST of the server over a store, spoken octet for octet."""
+
+from __future__ import annotations
+
+import email.policy
+from collections.abc import Callable
+from email.parser import BytesParser
+
+import pytest
+
+from mailproto import pop3, sasl
+from mailproto.backend import MemoryStore, StoreError
+from mailproto.backend.directory import Users
+from mailproto.flows.effects import Flow, read, write
+from mailproto.flows.pop3_maildrop import Internationalized
+from mailproto.flows.pop3_policy import Logins, Policy
+from mailproto.flows.pop3_server import Context, serve
+from mailproto.flows.pop3_texts import TEXTS, Translation
+from mailproto.flows.shutdown import Shutdown
+from mailproto.testing import converse
+
+LOGIN = b"USER alice\r\nPASS secret\r\n"
+ASCII = b"Subject: one\r\n\r\nfirst\r\n"
+NATIVE = "From: José <josé@example.com>\r\nSubject: Grüße\r\n\r\nHällo\r\nzwei\r\n".encode()
+BODY = "Subject: two\r\n\r\nHällo\r\n".encode()
+
+
+def context(*contents: bytes, **options: object) -> Context:
+    store = MemoryStore()
+    for content in contents:
+        draft = store.draft()
+        draft.write(content)
+        store.deliver(draft, {"alice": b""})
+    return Context(
+        store,
+        Users({"alice": "secret", "andré": "pässword"}),
+        Shutdown(),
+        sasl.Offer(allow_insecure_auth=True),
+        True,
+        **options,  # type: ignore[arg-type]  # keywords of Context
+    )
+
+
+def heard(served: Context, said: bytes) -> list[bytes]:
+    """The lines behind the greeting that a client hears who says this and hangs up."""
+
+    def client() -> Flow[bytes]:
+        octets = (yield from read()) or b""
+        yield from write(said)
+        while piece := (yield from read()):
+            octets += piece
+        return octets
+
+    octets, _ = converse(client(), serve(served.machine(), served))
+    return octets.split(b"\r\n")[1:-1]
+
+
+# ------------------------------------------------------------------------------ RFC 6856, UTF8
+
+
+def test_without_utf8_a_message_comes_as_its_surrogate_and_sizes_are_those_sent() -> None:
+    served = context(ASCII, NATIVE, BODY)
+    for _ in range(2):
+        lines = heard(served, LOGIN + b"STAT\r\nLIST\r\nLIST 2\r\nRETR 2\r\nTOP 2 1\r\nQUIT\r\n")
+        sizes = [int(line.split()[1]) for line in lines[4:7]]
+        assert lines[2] == b"+OK 3 %d" % sum(sizes)
+        assert lines[8] == b"+OK 2 %d" % sizes[1]
+        start = 10
+        end = lines.index(b".", start)
+        message = b"\r\n".join([*lines[start:end], b""])
+        assert lines[9] == b"+OK %d octets" % len(message)
+        assert len(message) == sizes[1] != len(NATIVE)
+        assert sizes[::2] == [len(ASCII), len(BODY)]
+        mail = BytesParser(policy=email.policy.default).parsebytes(message)
+        assert mail["Subject"] == "Grüße"
+        assert mail["From"].addresses[0].domain == "internationalized-address.invalid"
+        assert message.endswith("Hällo\r\nzwei\r\n".encode())
+        top = lines[end + 2 : lines.index(b".", end + 1)]
+        assert message == b"\r\n".join([*top, b"zwei", b""])
+
+
+def test_with_utf8_a_message_comes_as_it_is() -> None:
+    lines = heard(context(NATIVE), b"UTF8\r\n" + LOGIN + b"LIST 1\r\nRETR 1\r\nQUIT\r\n")
+    assert lines[3] == b"+OK 1 %d" % len(NATIVE)
+    assert b"\r\n".join([*lines[5:-2], b""]) == NATIVE
+
+
+def test_a_server_can_refuse_instead() -> None:
+    served = context(NATIVE, BODY, internationalized=Internationalized.REFUSE)
+    lines = heard(served, LOGIN + b"RETR 1\r\nTOP 1 0\r\nRETR 2\r\nQUIT\r\n")
+    assert lines[2:4] == [b"-ERR [UTF8] the message needs the UTF8 command"] * 2
+    assert lines[4] == b"+OK %d octets" % len(BODY)
+
+
+def test_a_server_can_leave_everything_as_it_is() -> None:
+    served = context(NATIVE, internationalized=Internationalized.AS_IS)
+    lines = heard(served, b"UTF8\r\n" + LOGIN + b"RETR 1\r\nQUIT\r\n")
+    assert lines[0].startswith(b"-ERR")
+    assert b"\r\n".join([*lines[4:-2], b""]) == NATIVE
+
+
+def test_user_and_pass_beyond_ascii_are_prepared() -> None:
+    """RFC 6856 section 2.2: composed and decomposed forms are the same, prohibited ones fail."""
+    said = (
+        "USER andre\N{COMBINING ACUTE ACCENT}\r\nPASS pa\N{COMBINING DIAERESIS}ssword\r\nQUIT\r\n"
+    )
+    assert heard(context(), said.encode())[1].startswith(b"+OK")
+    refused = heard(context(), "USER andré\r\nPASS \ue000\r\nQUIT\r\n".encode())
+    assert refused[1].startswith(b"-ERR [AUTH]")
+    assert heard(context(), b"USER caf\xe9\r\nQUIT\r\n")[0] == b"-ERR the name is not UTF-8"
+
+
+# ------------------------------------------------------------------------------ RFC 6856, LANG
+
+SPANISH = Translation("es", "Español", {"language changed": "Idioma cambiado"})
+MARKED = Translation("x-marked", "", {text: f"<{text}>" for text in TEXTS})
+
+
+def test_languages_are_listed_and_chosen() -> None:
+    served = context(languages=(SPANISH, Translation("sv-SE", "Svenska")))
+    lines = heard(
+        served, b"LANG\r\nLANG ES\r\nLANG uga\r\nLANG sv\r\nLANG *\r\nLANG en\r\nQUIT\r\n"
+    )
+    assert [line.decode() for line in lines] == [
+        "+OK Language listing follows",
+        "en English",
+        "es Español",
+        "sv-SE Svenska",
+        ".",
+        "+OK es Idioma cambiado",
+        "-ERR no such language",
+        "+OK sv-SE language changed",
+        "+OK es Idioma cambiado",
+        "+OK en language changed",
+        "+OK bye",
+    ]
+    assert heard(context(), b"LANG\r\nQUIT\r\n")[0] == b"-ERR LANG is not available"
+
+
+def test_everything_that_is_said_can_be_translated() -> None:
+    served = context(NATIVE, languages=(MARKED,), internationalized=Internationalized.REFUSE)
+    said = (
+        b"LANG x-marked\r\nnope\r\nSTAT\r\nCAPA x\r\nUSER\r\nPASS x\r\nSTLS\r\nAPOP x\r\nLAST\r\n"
+        b"USER alice\r\nPASS wrong\r\nAUTH X\r\nAUTH PLAIN\r\n*\r\nUTF8 x\r\n" + LOGIN
+    )
+    said += b"RETR 1\r\nRETR 9\r\nRETR x\r\nTOP 1\r\nDELE 1\r\nUIDL\r\nLIST\r\nQUIT\r\n"
+    for line in heard(served, said):
+        text = line.split(b" ", 1)[-1].removeprefix(b"[AUTH] ").removeprefix(b"[UTF8] ")
+        if line[:1] in (b"+", b"-") and line != b"+ ":
+            assert text.removeprefix(b"x-marked ").startswith(b"<"), line
+
+
+@pytest.mark.parametrize("text", ["", "[AUTH] x", "a\r\nb", "\0", "\ud800", "x" * 600])
+def test_a_translation_that_fits_on_no_line_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"one line|surrogates"):
+        Translation("es", "", {"bye": text})
+
+
+# -------------------------------------------------------------- LOGIN-DELAY, EXPIRE, codes, LAST
+
+
+def test_rfc2449_login_delay_is_announced_and_enforced() -> None:
+    now = 100.0
+    served = context(policy=Policy(900), logins=Logins(lambda: now))
+    lines = heard(served, b"CAPA\r\n" + LOGIN + b"QUIT\r\n")
+    assert b"LOGIN-DELAY 900" in lines
+    now = 999.5
+    refused = heard(served, LOGIN + b"QUIT\r\n")
+    assert refused[1] == b"-ERR [LOGIN-DELAY] logged in too recently: wait 1 seconds"
+    now = 1000.0
+    assert heard(served, LOGIN + b"QUIT\r\n")[1].startswith(b"+OK")
+
+
+def test_rfc2449_what_differs_by_user_is_told_before_and_after_login() -> None:
+    served = context(
+        policy=Policy(900, pop3.Expire(5)), policy_of=lambda _: Policy(60, pop3.Expire(30))
+    )
+    lines = heard(served, b"CAPA\r\n" + LOGIN + b"CAPA\r\nQUIT\r\n")
+    end = lines.index(b".")
+    assert {b"LOGIN-DELAY 900 USER", b"EXPIRE 5 USER"} <= set(lines[:end])
+    assert {b"LOGIN-DELAY 60", b"EXPIRE 30"} <= set(lines[end:])
+
+
+def test_rfc2449_expire_0_removes_what_was_retrieved() -> None:
+    served = context(ASCII, BODY, ASCII, policy=Policy(expire=pop3.Expire(0)))
+    assert b"EXPIRE 0" in heard(served, b"CAPA\r\n")
+    heard(served, LOGIN + b"RETR 1\r\n")
+    lines = heard(served, LOGIN + b"RETR 1\r\nTOP 2 0\r\nQUIT\r\n")
+    assert lines[1] == b"+OK 3 messages"
+    assert lines[-1] == b"+OK bye (2 messages left)"
+
+
+def test_last_is_an_option() -> None:
+    said = LOGIN + b"LAST\r\nRETR 2\r\nRETR 1\r\nLAST\r\nRSET\r\nLAST\r\nQUIT\r\n"
+    lines = heard(context(ASCII, ASCII, last=True), said)
+    assert [line for line in lines if line in (b"+OK 0", b"+OK 2")] == [
+        b"+OK 0",
+        b"+OK 2",
+        b"+OK 0",
+    ]
+    assert heard(context(ASCII), LOGIN + b"LAST\r\nQUIT\r\n")[2] == b"-ERR LAST is not available"
+
+
+def test_rfc3206_a_directory_that_fails_is_a_temporary_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served = context()
+
+    def fail(_: object) -> str:
+        raise StoreError("no answer")
+
+    answers: list[Callable[[object], str]] = [fail]
+    monkeypatch.setattr(served.directory, "verify", answers[0])
+    assert heard(served, LOGIN + b"QUIT\r\n")[1].startswith(b"-ERR [SYS/TEMP] ")

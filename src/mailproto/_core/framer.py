@@ -147,15 +147,15 @@ class Framer:
     def gather(self, least: int) -> bool:
         """Put together what waits if ``least`` octets do, or a line end; false for anything less.
 
-        ``least`` must not grow before it was true.
+        At end of file whatever waits is enough. ``least`` must not grow before it was true.
         """
-        if self._pieces_size < self._missing and not self._line_in_pieces:
+        if self._pieces_size < self._missing and not self._line_in_pieces and not self._eof:
             return False
         buffer, position = self._buffer, self._position
         missing = least - (len(buffer) - position)
         if missing <= 0 or buffer.find(b"\n", position) >= 0:
             return True
-        if self._line_in_pieces or self._pieces_size >= missing:
+        if self._line_in_pieces or self._pieces_size >= missing or (self._eof and len(self)):
             self._join()
             return True
         self._missing = missing

@@ -266,6 +266,41 @@ def test_rfc5034_exchanges_on_the_server() -> None:
     assert server.failed_authentications == 2
 
 
+def test_rfc5034_section_6_final_data_on_both() -> None:
+    """The exchange begins with a challenge and ends with an empty response, then ``+OK``."""
+    script = """
+        S: +OK pop.example.com BlurdyBlurp POP3 server ready
+        C: AUTH DIGEST-MD5
+        S: + cmVhbG09ImVsd29vZC5pbm5vc29mdC5jb20i
+        C: Y2hhcnNldD11dGYtOA==
+        S: + cnNwYXV0aD0wYjk3MTQ2MmNlZjVlOGY5MzBkYjlhMzNiMDJmYzlhMA==
+        C:
+        S: +OK Maildrop locked and ready
+    """
+    first, final = b'realm="elwood.innosoft.com"', b"rspauth=0b971462cef5e8f930db9a33b02fc9a0"
+    answers: list[tuple[pop3.ClientItem, pop3.Answer]] = [
+        (pop3.Auth("DIGEST-MD5"), pop3.Challenge(first)),
+        (pop3.AuthResponse(b"charset=utf-8"), pop3.Challenge(final)),
+        (pop3.AuthResponse(b""), pop3.Ok("Maildrop locked and ready")),
+    ]
+    client = pop3.Client()
+    events = play_server(transcript(script), client, [command for command, _ in answers])
+    assert events[1:] == [reply for _, reply in answers]
+    coming = iter(answers)
+
+    def answer(server: pop3.Server, event: object) -> None:
+        if event is pop3.PAUSED:
+            server.send(pop3.Greeting("pop.example.com BlurdyBlurp POP3 server ready"))
+            return
+        expected, reply = next(coming)
+        assert event == expected
+        server.send(reply)
+
+    server = pop3.Server(offer=pop3.Offer(mechanisms=("DIGEST-MD5",), insecure_auth=True))
+    play_client(transcript(script), server, answer)
+    assert server.state is client.state is pop3.State.TRANSACTION
+
+
 # RFC 6856 section 3.3, and the codes of RFC 2449 section 8 and RFC 3206.
 RFC6856 = """
     S: +OK ready
@@ -283,6 +318,10 @@ RFC6856 = """
     S: .
     C: LANG es
     S: +OK es Idioma cambiado
+    C: LANG uga
+    S: -ERR es Idioma <<UGA>> no es conocido
+    C: LANG sv
+    S: +OK sv Kommandot "LANG" lyckades
     C: LANG *
     S: +OK es Idioma cambiado
     C: RETR 1
@@ -301,6 +340,8 @@ RFC6856_ANSWERS: list[tuple[pop3.Command, pop3.Answer]] = [
     (pop3.Lang("MUL"), pop3.Err("invalid language MUL")),
     (pop3.Lang(), LANGUAGES),
     (pop3.Lang("es"), pop3.LanguageChanged("es", "Idioma cambiado")),
+    (pop3.Lang("uga"), pop3.Err("es Idioma <<UGA>> no es conocido")),
+    (pop3.Lang("sv"), pop3.LanguageChanged("sv", 'Kommandot "LANG" lyckades')),
     (pop3.Lang("*"), pop3.LanguageChanged("es", "Idioma cambiado")),
     (pop3.Retr(1), pop3.Err("this message needs UTF-8", pop3.UTF8)),
 ]

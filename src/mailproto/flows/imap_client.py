@@ -26,8 +26,8 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.authentication import server_has_proved_itself
-from mailproto.flows.effects import Flow, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.authentication import binding_of, refusal, server_has_proved_itself
+from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read, start_tls, write
 from mailproto.flows.effects import close as end_connection
 from mailproto.flows.imap_client_mailbox import Mailbox
 
@@ -73,6 +73,8 @@ class Session:
 
     def __init__(self, machine: imap.Client, *, timeout: float | None = None) -> None:
         self.machine = machine
+        self.secured: Secured | None = None
+        """What the TLS handshake has established; whoever does that from outside sets it."""
         self.mailbox: Mailbox | None = None
         """The selected mailbox."""
         self.updates: deque[imap.ClientEvent] = deque(maxlen=_MOST_UPDATES)
@@ -267,7 +269,7 @@ class Session:
         # Plaintext behind the OK is refused here, before the handshake.
         yield from self._next()
         yield from deadline(self._seconds)
-        yield from start_tls()
+        self.secured = yield from start_tls()
         self.machine.start_tls()
         self.updates.clear()
 
@@ -296,7 +298,7 @@ class Session:
             tls=self.machine.tls,
             mechanisms=mechanisms,
             floor=floor,
-            channel_binding=channel_binding,
+            channel_binding=channel_binding or binding_of(self.secured, floor),
             allow_insecure_auth=allow_insecure_auth,
         )
         yield from self._authenticate(exchange)
@@ -326,7 +328,8 @@ class Session:
             if event.state is imap.OK:
                 yield from end_connection()
             raise SecurityError(f"{exchange.name}: {trouble}") from trouble
-        self._judged(command, event, [])
+        told = attrs.evolve(event, text=refusal(exchange, event.text))
+        self._judged(command, told, [])
         yield from server_has_proved_itself(exchange)
 
     def sign_in(self, user: str, password: str, *, allow_insecure_auth: bool = False) -> Flow[None]:
@@ -338,6 +341,7 @@ class Session:
                 sasl.PasswordCredentials(user, password),
                 tls=self.machine.tls,
                 allow_insecure_auth=allow_insecure_auth,
+                channel_binding=binding_of(self.secured, sasl.Strength.ANONYMOUS),
             )
         except SecurityError:
             if "LOGINDISABLED" in offered or not (self.machine.tls or allow_insecure_auth):

@@ -41,10 +41,12 @@ POP3_PORTS: Final[dict[TLSMode, int]] = {"implicit": 995, "starttls": 110, "none
 _HANDSHAKE: Final = 60.0
 
 
-def _implicit_tls(tls: TLSMode) -> Flow[None]:
+def _implicit_tls(
+    session: smtp_client.Session | imap_client.Session | pop3_client.Session, tls: TLSMode
+) -> Flow[None]:
     if tls == "implicit":
         yield from deadline(_HANDSHAKE)
-        yield from start_tls()
+        session.secured = yield from start_tls()
 
 
 def credentials_of(login: tuple[str, str] | Credentials) -> Credentials:
@@ -57,7 +59,7 @@ def open_smtp(session: smtp_client.Session, tls: TLSMode, login: Login) -> Flow[
 
     Raises SecurityError, AuthenticationFailed, CommandFailed.
     """
-    yield from _implicit_tls(tls)
+    yield from _implicit_tls(session, tls)
     yield from session.begin(starttls=tls == "starttls")
     if login is not None:
         yield from session.authenticate(credentials_of(login))
@@ -70,7 +72,7 @@ def open_imap(
 
     Raises SecurityError, AuthenticationFailed, CommandFailed.
     """
-    yield from _implicit_tls(tls)
+    yield from _implicit_tls(session, tls)
     yield from session.greeting()
     if tls == "starttls":
         yield from session.starttls()
@@ -87,7 +89,7 @@ def open_pop3(
 
     Raises SecurityError, AuthenticationFailed, CommandFailed.
     """
-    yield from _implicit_tls(tls)
+    yield from _implicit_tls(session, tls)
     yield from session.greet()
     if tls == "starttls":
         yield from session.start_tls()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+from attrs import evolve
+
 from mailproto import pop3, sasl
 from mailproto._core.machine import PAUSED, Signal
 from mailproto.errors import (
@@ -19,8 +21,8 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.authentication import server_has_proved_itself
-from mailproto.flows.effects import Flow, call, close, deadline, read, start_tls, write
+from mailproto.flows.authentication import binding_of, refusal, server_has_proved_itself
+from mailproto.flows.effects import Flow, Secured, call, close, deadline, read, start_tls, write
 
 __all__ = ["Session"]
 
@@ -62,6 +64,8 @@ class Session:
     ) -> None:
         self.machine = machine
         """The machine: its ``state``, ``capabilities``, ``quirks`` may be read at any time."""
+        self.secured: Secured | None = None
+        """What the TLS handshake has established; whoever does that from outside sets it."""
         self._allow_insecure_auth = allow_insecure_auth
         self._timeout = timeout
         self._since_renewal = 0
@@ -99,7 +103,7 @@ class Session:
         # Octets that came with the answer were sent by nobody who has a certificate.
         if self.machine.next_event() is not PAUSED:
             raise ConnectionLost("the server has closed the connection")
-        yield from start_tls()
+        self.secured = yield from start_tls()
         self.machine.start_tls()
 
     def use_utf8(self) -> Flow[bool]:
@@ -172,7 +176,7 @@ class Session:
             tls=self.machine.tls,
             mechanisms=mechanisms,
             floor=floor,
-            channel_binding=channel_binding,
+            channel_binding=channel_binding or binding_of(self.secured, floor),
             allow_insecure_auth=self._allow_insecure_auth,
         )
 
@@ -198,7 +202,8 @@ class Session:
                 raise sasl.ServerNotProven("the server reported success for a cancel") from refused
             raise refused
         if isinstance(answer, pop3.Err):
-            raise _login_failed(f"AUTH {exchange.name}", answer)
+            told = evolve(answer, text=refusal(exchange, answer.text))
+            raise _login_failed(f"AUTH {exchange.name}", told)
         yield from server_has_proved_itself(exchange)
 
     def apop(self, user: str, password: str) -> Flow[None]:

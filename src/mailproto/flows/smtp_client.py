@@ -18,8 +18,8 @@ from mailproto.errors import (
     MailError,
     SecurityError,
 )
-from mailproto.flows.authentication import server_has_proved_itself
-from mailproto.flows.effects import Flow, close, start_tls, write
+from mailproto.flows.authentication import binding_of, refusal, server_has_proved_itself
+from mailproto.flows.effects import Flow, Secured, close, start_tls, write
 from mailproto.flows.smtp_content import Content, source_of
 from mailproto.flows.smtp_conversation import Conversation, expect
 from mailproto.flows.smtp_message import envelope_of, flatten
@@ -94,6 +94,8 @@ class Session(Conversation):
         super().__init__(machine)
         self._domain = domain
         self._extended = extended
+        self.secured: Secured | None = None
+        """What the TLS handshake has established; whoever does that from outside sets it."""
 
     @property
     def capabilities(self) -> Capabilities | None:
@@ -143,7 +145,7 @@ class Session(Conversation):
         # Octets behind the reply are found here: they were never under TLS.
         self.machine.next_event()
         yield from self.arm()
-        yield from start_tls()
+        self.secured = yield from start_tls()
         self.machine.start_tls()
         yield from self.hello()
 
@@ -170,7 +172,7 @@ class Session(Conversation):
             tls=self.machine.tls,
             floor=floor,
             allow_insecure_auth=self.machine.allow_insecure_auth,
-            channel_binding=channel_binding,
+            channel_binding=channel_binding or binding_of(self.secured, floor),
             mechanisms=mechanisms,
         )
         self.machine.send(Auth(exchange.name, exchange.start(_ROOM)))
@@ -189,7 +191,10 @@ class Session(Conversation):
             raise malformed
         if not event.positive:
             raise AuthenticationFailed(
-                "AUTH", str(event), code=str(event.code), temporary=event.temporary
+                "AUTH",
+                refusal(exchange, str(event)),
+                code=str(event.code),
+                temporary=event.temporary,
             )
         yield from server_has_proved_itself(exchange)
         return event

@@ -504,7 +504,7 @@ class _Delivery:
         settings, machine = self._settings, session.machine
         if settings.tls == "implicit":
             yield from deadline(_HANDSHAKE)
-            yield from start_tls()
+            session.secured = yield from start_tls()
         yield from session.begin()
         if settings.tls == "required" or (
             settings.tls == "opportunistic" and self._message.requires_tls

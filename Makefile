@@ -40,10 +40,12 @@ layering: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/python scripts/limits.py
 	$(BIN)/python scripts/security.py
+	$(BIN)/python scripts/parity.py
 
 docs-check: $(VENV)/dev.stamp
 	$(BIN)/python scripts/limits.py --check
 	$(BIN)/python scripts/security.py --check
+	$(BIN)/python scripts/parity.py --check
 
 bench-quick: benchmarks/.venv/bench.stamp
 	benchmarks/.venv/bin/python benchmarks/run.py --quick

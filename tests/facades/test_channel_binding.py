@@ -17,6 +17,7 @@ def mechanisms(world: World) -> list[str]:
     return [name.decode() for name in named]
 
 
+@pytest.mark.parity("smtp-client SCRAM-*-PLUS", "smtp-server SCRAM-*-PLUS")
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 @pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3"])
 @pytest.mark.parametrize(

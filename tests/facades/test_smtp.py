@@ -39,6 +39,7 @@ ALICE, BOB, NOBODY = "alice@localhost", "bob@localhost", "nobody@localhost"
     "smtp-client STARTTLS",
     "smtp-client implicit TLS",
     "smtp-server implicit TLS",
+    "smtp-client blocking and asyncio from one core",
 )
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_a_message_travels_in_every_tls_mode(world: World, tls: str) -> None:
@@ -177,7 +178,13 @@ def test_leaving_the_block_says_quit(world: World) -> None:
     assert world.said("C")[-1] == b"QUIT"
 
 
-@pytest.mark.parity("smtp-client RSET", "smtp-client NOOP", "smtp-client VRFY", "smtp-client EXPN")
+@pytest.mark.parity(
+    "smtp-client RSET",
+    "smtp-client NOOP",
+    "smtp-client VRFY",
+    "smtp-client EXPN",
+    "smtp-server HELP",
+)
 def test_other_commands(world: World) -> None:
     with world.connect("smtp") as client:
         assert client.verify("bob").code == 252

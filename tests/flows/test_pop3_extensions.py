@@ -79,6 +79,7 @@ def test_without_utf8_a_message_comes_as_its_surrogate_and_sizes_are_those_sent(
         assert message == b"\r\n".join([*top, b"zwei", b""])
 
 
+@pytest.mark.parity("pop3-client UTF8", "pop3-server UTF8")
 def test_with_utf8_a_message_comes_as_it_is() -> None:
     lines = heard(context(NATIVE), b"UTF8\r\n" + LOGIN + b"LIST 1\r\nRETR 1\r\nQUIT\r\n")
     assert lines[3] == b"+OK 1 %d" % len(NATIVE)
@@ -116,6 +117,7 @@ SPANISH = Translation("es", "Español", {"language changed": "Idioma cambiado"})
 MARKED = Translation("x-marked", "", {text: f"<{text}>" for text in TEXTS})
 
 
+@pytest.mark.parity("pop3-server LANG")
 def test_languages_are_listed_and_chosen() -> None:
     served = context(languages=(SPANISH, Translation("sv-SE", "Svenska")))
     lines = heard(
@@ -159,6 +161,7 @@ def test_a_translation_that_fits_on_no_line_is_refused(text: str) -> None:
 # -------------------------------------------------------------- LOGIN-DELAY, EXPIRE, codes, LAST
 
 
+@pytest.mark.parity("pop3-client LOGIN-DELAY", "pop3-server LOGIN-DELAY")
 def test_rfc2449_login_delay_is_announced_and_enforced() -> None:
     now = 100.0
     served = context(policy=Policy(900), logins=Logins(lambda: now))
@@ -190,6 +193,7 @@ def test_rfc2449_expire_0_removes_what_was_retrieved() -> None:
     assert lines[-1] == b"+OK bye (2 messages left)"
 
 
+@pytest.mark.parity("pop3-client LAST", "pop3-server LAST")
 def test_last_is_an_option() -> None:
     said = LOGIN + b"LAST\r\nRETR 2\r\nRETR 1\r\nLAST\r\nRSET\r\nLAST\r\nQUIT\r\n"
     lines = heard(context(ASCII, ASCII, last=True), said)

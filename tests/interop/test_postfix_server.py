@@ -50,6 +50,7 @@ def test_chunking(facade: Facade, postfix: Postfix, pieces: bool) -> None:
     assert_same_mail(postfix.wait_for_delivery("bob", before + 1)[-1], octets)
 
 
+@pytest.mark.parity("smtp-client DSN")
 def test_postfix_notifies_as_it_was_told(facade: Facade, postfix: Postfix) -> None:
     """RET, ENVID, NOTIFY and ORCPT, seen in the delivery status notification."""
     before = len(postfix.delivered("carol"))

@@ -812,6 +812,7 @@ def test_P20_a_challenge_without_its_space_is_an_empty_one() -> None:
     assert client.quirks == {pop3.Quirk.CHALLENGE_SPACE}
 
 
+@pytest.mark.parity("pop3-client lines of real mail", "pop3-server lines of real mail")
 def test_P29_commands_of_255_octets_and_responses_of_12288_are_taken() -> None:
     server = make_server()
     server.accept()

@@ -111,7 +111,12 @@ def test_rfc1939_section_7_apop_digest() -> None:
     assert pop3.apop_digest(TIMESTAMP, "tanstaaf") == "c4c9334bac560ecc979e58001b3e22fb"
 
 
-@pytest.mark.parity("pop3-client CAPA", "pop3-server CAPA")
+@pytest.mark.parity(
+    "pop3-client CAPA",
+    "pop3-server CAPA",
+    "pop3-client IMPLEMENTATION",
+    "pop3-server IMPLEMENTATION",
+)
 def test_rfc2449_section_5_capa() -> None:
     script = """
         S: +OK ready

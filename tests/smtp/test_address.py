@@ -99,6 +99,7 @@ def test_P29_a_path_of_256_octets_is_accepted_and_one_more_is_not() -> None:
         check_path(smtp.Mailbox(local_part, domain + "b"))
 
 
+@pytest.mark.parity("smtp-server null reverse-path")
 @pytest.mark.parametrize(
     ("text", "path"),
     [("<>", smtp.NULL_PATH), ("<Postmaster>", smtp.POSTMASTER), ("<postMASTER>", smtp.POSTMASTER)],

@@ -47,6 +47,7 @@ def client(*offers: str) -> smtp.Client:
 # --------------------------------------------------------------------------------- RFC 3885
 
 
+@pytest.mark.parity("smtp-client MTRK", "smtp-server MTRK")
 def test_P19_RFC_3885_section_2_MTRK_brings_ENVID_and_ORCPT() -> None:
     machine = server(offer=smtp.Offer(mtrk=True))
     assert give(machine, "MAIL FROM:<> MTRK=cjJhZGE ENVID=1@a").startswith(b"250")

@@ -542,7 +542,7 @@ def test_P21_content_that_breaks_off_delivers_nothing() -> None:
 # -------------------------------------------------------------------------------------- limits
 
 
-@pytest.mark.parity("smtp-server limit of a command line")
+@pytest.mark.parity("smtp-server limit of a command line", "smtp-server limit of a text line")
 def test_P29_every_minimum_size_is_accepted() -> None:
     machine = server(tls=True, offer=smtp.Offer(mechanisms=("PLAIN",)))
     path = "x" * 64 + "@" + "a" * 189

@@ -88,15 +88,15 @@ class Maildrop:
         internationalized: Internationalized,
         sizes: SurrogateSizes,
     ) -> None:
-        self.account = account
-        self.mailbox = mailbox
-        self.uid_validity = uid_validity
-        self.uids = array("Q")
-        self.sizes = array("Q")
+        self.account: str = account
+        self.mailbox: Mailbox = mailbox
+        self.uid_validity: int = uid_validity
+        self.uids: array[int] = array("Q")
+        self.sizes: array[int] = array("Q")
         self.deleted: set[int] = set()
         self.retrieved: set[int] = set()
         """Messages that RETR has sent whole."""
-        self.last = 0
+        self.last: int = 0
         self._internationalized = internationalized
         self._of = bytearray()
         self._octets = 0

@@ -67,6 +67,7 @@ S: 235 2.7.0 Authentication successful
     play(text, commands, hostname="smtp.example.com", offer=offer(mechanisms))
 
 
+@pytest.mark.parity("smtp-client AUTH= on MAIL", "smtp-server AUTH= on MAIL")
 @pytest.mark.parametrize(
     ("line", "command"),
     [
@@ -101,6 +102,7 @@ S: 250 PIPELINING
 """
 
 
+@pytest.mark.parity("smtp-client OAUTHBEARER", "smtp-server OAUTHBEARER")
 @pytest.mark.parametrize(
     ("exchange", "says"),
     [

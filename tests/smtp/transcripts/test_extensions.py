@@ -32,6 +32,7 @@ SAY_CHECKPOINT: list[Command] = [
 ]
 
 
+@pytest.mark.parity("smtp-client CHECKPOINT", "smtp-server CHECKPOINT")
 def test_P19_RFC_1845_section_5_the_session_that_is_interrupted() -> None:
     text = f"""{CHECKPOINT}S: 250 <ned@ymir.claremont.edu>... Sender and TRANSID ok
 C: RCPT TO:<mrose@dbc.mtview.ca.us>
@@ -48,6 +49,7 @@ C: some amount of message data
     play_on_server(text, [*says, smtp.Body(content)], server)
 
 
+@pytest.mark.parity("smtp-client CHECKPOINT", "smtp-server CHECKPOINT")
 def test_P19_RFC_1845_section_5_the_session_that_goes_on() -> None:
     text = f"""{CHECKPOINT}S: 355 6135 is the transaction offset
 C: DATA
@@ -73,6 +75,7 @@ S: 250 ETRN
 """
 
 
+@pytest.mark.parity("smtp-client ETRN", "smtp-server ETRN")
 def test_P19_RFC_1985_section_7() -> None:
     # The two alternatives of the example one after the other; QUIT is answered by 221.
     text = f"""{ETRN}C: ETRN uu.net
@@ -113,6 +116,7 @@ def test_P19_RFC_1985_section_7_what_is_no_node(line: str) -> None:
 # ------------------------------------------------------------------------------------ RFC 2645
 
 
+@pytest.mark.parity("smtp-client ATRN", "smtp-server ATRN")
 def test_P19_RFC_2645_section_6_before_the_turn() -> None:
     text = """S: 220 EXAMPLE.NET on-demand mail relay server ready
 C: EHLO example.org
@@ -155,6 +159,7 @@ SAY_TURNED: list[Command] = [
 ]
 
 
+@pytest.mark.parity("smtp-client ATRN", "smtp-server ATRN")
 def test_P19_RFC_2645_section_6_after_the_turn() -> None:
     # Now the customer is the server. The spaces behind the colons are for another server to accept.
     play(TURNED, SAY_TURNED, hostname="example.org")
@@ -165,6 +170,7 @@ def test_P19_RFC_2645_section_6_after_the_turn() -> None:
 # ------------------------------------------------------------------------------------ RFC 2852
 
 
+@pytest.mark.parity("smtp-client DELIVERBY", "smtp-server DELIVERBY")
 def test_P19_RFC_2852_section_6_deliver_within_two_minutes() -> None:
     text = """S: 220 acme.net SMTP server here
 C: EHLO bigbiz.com
@@ -227,6 +233,7 @@ def to(address: str, *events: str, original: bool = True) -> tuple[str, smtp.Rcp
     return line, rcpt(address, *parameters)
 
 
+@pytest.mark.parity("smtp-client DSN", "smtp-server DSN")
 def test_P19_RFC_3461_section_10_1_submission() -> None:
     recipients = [
         to("Bob@Example.COM", "SUCCESS"),
@@ -352,6 +359,7 @@ S: 250 SIZE 20480000
     play(text, hello, offer=offer, limits=smtp.SMTPServerLimits(content=20_480_000))
 
 
+@pytest.mark.parity("smtp-client NO-SOLICITING", "smtp-server NO-SOLICITING")
 def test_P19_RFC_3865_section_2_3_a_recipient_that_wants_none() -> None:
     # The reply to MAIL, which the RFC leaves out, is added.
     text = """S: 220 trusted.example.com SMTP service ready
@@ -377,6 +385,7 @@ S: 550 <grumpy_old_boy@example.net> SOLICIT=org.example:ADV:ADLT
 # ------------------------------------------------------------------------------------ RFC 4141
 
 
+@pytest.mark.parity("smtp-client CONPERM and CONNEG", "smtp-server CONPERM and CONNEG")
 def test_P19_RFC_4141_section_9_1_CONPERM() -> None:
     # Corrected: the angle brackets of MAIL, the hyphen of the last line of a reply, the dot.
     text = """S: 220 example.com IFAX
@@ -407,6 +416,7 @@ S: 221 goodbye
     play(text, says, hostname="example.com", offer=bare(dsn=True, conperm=True))
 
 
+@pytest.mark.parity("smtp-client CONPERM and CONNEG", "smtp-server CONPERM and CONNEG")
 def test_P19_RFC_4141_section_9_2_CONNEG() -> None:
     text = """S: 220 example.com IFAX
 C: EHLO example.com
@@ -460,6 +470,7 @@ TWO = [
 ]
 
 
+@pytest.mark.parity("smtp-client MT-PRIORITY", "smtp-server MT-PRIORITY")
 @pytest.mark.parametrize(
     ("policy", "parameters", "accepted"),
     [
@@ -597,6 +608,7 @@ S: 221 goodbye
 # ------------------------------------------------------------------------------------ RFC 7293
 
 
+@pytest.mark.parity("smtp-client RRVS", "smtp-server RRVS")
 def test_P19_RFC_7293_section_12_1() -> None:
     text = """S: 220 server.example.com ESMTP ready
 C: EHLO client.example.net
@@ -658,6 +670,7 @@ S: 221 So long!
 # ------------------------------------------------------------------------------------ RFC 8689
 
 
+@pytest.mark.parity("smtp-client REQUIRETLS", "smtp-server REQUIRETLS")
 def test_P19_RFC_8689_appendix_A_1() -> None:
     # Corrected by RFC 3207: STARTTLS is answered by 220, and no greeting follows the handshake.
     hello = """S: 250-mail.example.net Hello example.org [192.0.2.1]

@@ -125,6 +125,7 @@ S: 250 OK
     play(text, [*commands, rcpt("Admin.MRC@foo.com"), *SAY_BLAH, smtp.Quit()], offer=DSN)
 
 
+@pytest.mark.parity("smtp-client VRFY", "smtp-server VRFY")
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
@@ -142,6 +143,7 @@ def test_P19_RFC_5321_section_3_5_answers_to_VRFY_and_EXPN(line: str, reply: str
     play(script, [smtp.Ehlo("bar.com"), command], offer=DSN)
 
 
+@pytest.mark.parity("smtp-client EXPN", "smtp-server EXPN")
 def test_P19_RFC_5321_section_3_5_the_members_of_a_list() -> None:
     script = f"""{HELLO}C: EXPN Example-People
 S: 250-Jon Postel <Postel@isi.edu>
@@ -335,6 +337,7 @@ S: 221 Goodbye
     play(text, says, hostname="sigurd.innosoft.com", limits=limits)
 
 
+@pytest.mark.parity("smtp-client 8BITMIME", "smtp-server 8BITMIME")
 def test_P19_RFC_6152_section_4() -> None:
     # The 250 that the RFC prints as the answer to QUIT is 221 in RFC 5321 section 4.1.1.10.
     text = """S: 220 dbc.mtview.ca.us SMTP service ready
@@ -366,6 +369,7 @@ S: 221 Goodbye
 # ------------------------------------------------------------------------------------ RFC 2034
 
 
+@pytest.mark.parity("smtp-client enhanced status codes", "smtp-server enhanced status codes")
 def test_P19_RFC_2034_section_6() -> None:
     text = """S: 220 dbc.mtview.ca.us SMTP service ready
 C: EHLO ymir.claremont.edu
@@ -484,6 +488,7 @@ S: 221 Goodbye
 # ------------------------------------------------------------------------------------ RFC 9422
 
 
+@pytest.mark.parity("smtp-client LIMITS", "smtp-server LIMITS")
 def test_P19_RFC_9422_section_5() -> None:
     text = """S: 220 mail.example.com ESMTP service ready
 C: EHLO example.org

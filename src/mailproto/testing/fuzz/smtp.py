@@ -101,6 +101,7 @@ class _Application:
             self._answer_once(machine, event)
 
     def move(self, machine: smtp.Server, turn: Turn) -> None:
+        within = machine.state in (smtp.State.CONTENT, smtp.State.CHUNK)
         match turn.move % 8:
             case 1:
                 self._reply(machine, None)
@@ -110,6 +111,10 @@ class _Application:
                 self._conversation.say(smtp.Challenge(turn.data[:50]))
             case _:
                 pass
+        # How much of the content has come until a 421 breaks it off may depend on its chunks.
+        events = self._conversation.events
+        while within and machine.closing and events and isinstance(events[-1], smtp.Body):
+            events.pop()
 
     def _answer_once(self, machine: smtp.Server, event: object) -> None:
         conversation = self._conversation

@@ -43,9 +43,22 @@ def test_P08_limits_are_enforced() -> None:
     recipients = [b"RCPT TO:<a@one.example>", b"RCPT TO:<b@ONE.example>"]
     assert codes(machine, *recipients, b"RCPT TO:<a@two.example>") == [250, 250, 452]
     assert codes(machine, recipients[0], recipients[0]) == [250, 452]
-    # A new transaction counts anew, and a refused recipient counts for nothing.
-    assert codes(machine, b"RSET", b"MAIL FROM:<>", b"RCPT TO:<a@two.example>") == [250] * 3
+    # A new transaction counts its recipients anew.
+    assert codes(machine, b"RSET", b"MAIL FROM:<>", recipients[0]) == [250] * 3
     assert codes(machine, b"RSET", b"MAIL FROM:<>") == [250, 452]
+
+
+@pytest.mark.parity("smtp-server LIMITS")
+def test_P19_RFC_9422_section_4_3_domains_are_those_of_a_session() -> None:
+    machine = server()
+    machine.receive_data(b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@one.example>\r\n")
+    for reply in (None, None, smtp.Reply(550, "who?")):
+        machine.next_event()
+        machine.accept() if reply is None else machine.send(reply)
+    # What was refused counts for nothing, and what was accepted for all transactions.
+    again = [b"RSET", b"MAIL FROM:<>"]
+    assert codes(machine, b"RCPT TO:<a@two.example>", *again) == [250] * 3
+    assert codes(machine, b"RCPT TO:<a@one.example>", b"RCPT TO:<b@TWO.example>") == [452, 250]
 
 
 def client(limits: str) -> smtp.Client:
@@ -62,6 +75,7 @@ def client(limits: str) -> smtp.Client:
     ("limits", "recipients"),
     [("RCPTMAX=1", [A, A]), ("rcptdomainmax=1 X=2", [A, A, B]), ("RCPTMAX=2 Y", [A, B, A])],
 )
+@pytest.mark.parity("smtp-client LIMITS")
 def test_a_client_keeps_what_a_server_has_told(limits: str, recipients: list[smtp.Mailbox]) -> None:
     machine = client(limits)
     commands = [smtp.Rcpt(mailbox) for mailbox in recipients]
@@ -75,7 +89,11 @@ def test_a_client_keeps_what_a_server_has_told(limits: str, recipients: list[smt
         machine.send(commands[-1])
     machine.send(smtp.Rset())
     machine.send(smtp.Mail(A))
-    machine.send(commands[-1])
+    machine.send(commands[0])
+    # RFC 9422 section 4.3: RCPTDOMAINMAX alone is of the session.
+    if "domain" in limits:
+        with pytest.raises(LocalProtocolError, match="domains of recipients in a session"):
+            machine.send(commands[-1])
 
 
 def test_a_client_keeps_MAILMAX() -> None:

@@ -35,7 +35,8 @@ class SMTPServerLimits:
     recipients: int = 1000
     """Accepted recipients of one transaction (at least 100); RCPTMAX of LIMITS."""
     recipient_domains: int | None = None
-    """Different domains among them; RCPTDOMAINMAX of LIMITS (RFC 9422)."""
+    """Different domains of accepted recipients in one session; RCPTDOMAINMAX of LIMITS (RFC 9422
+    section 4.3)."""
     transactions: int | None = None
     """MAIL commands in one session, refused ones too; MAILMAX of LIMITS."""
     errors: int = 20

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from attrs import evolve
-
 from mailproto._core import strict
 from mailproto._core.dot import BareNewlines
 from mailproto._core.limits import SMTPClientLimits
@@ -27,6 +25,7 @@ from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.commands import (
     Auth,
+    AuthCancel,
     AuthResponse,
     Bdat,
     Body,
@@ -53,7 +52,7 @@ from mailproto.smtp.serialize import serialize_command
 from mailproto.smtp.states import LEGAL, MAY_BE_FOLLOWED, NAMES, PROJECTED, State, after
 from mailproto.smtp.terms import Terms
 from mailproto.smtp.timeouts import Timeouts
-from mailproto.smtp.url import redacted
+from mailproto.smtp.url import redacted, token
 
 __all__ = ["Client", "ClientEvent"]
 
@@ -64,6 +63,7 @@ _HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
 _EFFECTIVE: Final = frozenset({Mail, Data, Ehlo, Lhlo, Helo, StartTLS, XClient, Auth, AuthResponse})
 _CHUNKS: Final = (Bdat, Burl)
+_TELL_SECRETS: Final = frozenset({Auth, AuthResponse, AuthCancel, Burl})
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _CHUNK: Final = State.CHUNK
@@ -110,6 +110,7 @@ class Client(Machine[ClientEvent, Command]):
         "_projected",
         "_recipients",
         "_resumed",
+        "_secrets",
         "_state",
         "_terms",
         "_timeouts",
@@ -147,6 +148,8 @@ class Client(Machine[ClientEvent, Command]):
         self._terms = Terms(self._lmtp, self._tls, self._allow_insecure_auth)
         self._recipients = 0
         self._resumed: int | None = None
+        # What the AUTH exchange in progress has told.
+        self._secrets: tuple[bytes, ...] = ()
         # Replies that the end of the content still waits for.
         self._due = 0
         self._content: OutgoingContent | None = None
@@ -242,7 +245,7 @@ class Client(Machine[ClientEvent, Command]):
 
     def check_transaction(self, mail: Mail, recipients: Iterable[Rcpt]) -> None:
         """Raise LocalProtocolError if one of these could not be sent, so that none needs to be."""
-        terms = evolve(self._terms)
+        terms = self._terms.copy()
         commands: list[Mail | Rcpt] = [mail, *recipients]
         for command in commands:
             terms.check(command)
@@ -391,9 +394,11 @@ class Client(Machine[ClientEvent, Command]):
             line = self._input.line(self._limits.reply_line)
             if line is None:
                 return self._at_end_of_input() if self._input.ended else NEED_DATA
-            if self._trace is not None:
-                self._trace("S", line)
             pending, lines = self._pending, self._lines
+            if pending and type(pending[0]) in _TELL_SECRETS:
+                line = self._without_secrets(pending[0], line)
+            elif self._trace is not None:
+                self._trace("S", line)
             enhanced = bool(pending) and type(pending[0]) not in _HELLOS
             if enhanced and not lines and len(line) <= USUAL:
                 reply = usual_reply(line)
@@ -413,6 +418,26 @@ class Client(Machine[ClientEvent, Command]):
             else:
                 reply = parse_reply(code, (text,), enhanced=enhanced)
             return self._take_reply(pending[0], reply) if pending else self._take_unasked(reply)
+
+    def _without_secrets(self, command: Command, line: bytes) -> bytes:
+        """A line of a reply, without what it quotes of the secrets that it answers."""
+        told = self._secrets
+        if isinstance(command, Burl):
+            told = (token(command.url).encode(),)
+        elif isinstance(command, Auth):
+            told = wire.secrets_of(command.initial_response or b"")
+        elif isinstance(command, AuthResponse):
+            told += wire.secrets_of(command.data)
+        shown = wire.without(line, told)
+        if self._trace is not None:
+            self._trace("S", shown)
+        if line[:1] == b"3":
+            # A challenge is not for people, and may resemble anything.
+            self._secrets = told
+            return line
+        if line[3:4] != b"-":
+            self._secrets = ()
+        return shown
 
     def _add_line(self, code: int, text: str, size: int) -> None:
         if not self._lines:

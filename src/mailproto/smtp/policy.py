@@ -125,7 +125,8 @@ class Session:
     """MAIL commands, refused ones too (RFC 9422 section 4.1)."""
     recipients: int = 0
     domains: set[str] = field(factory=set[str])
-    """Domains of the recipients that were accepted, where their number is limited."""
+    """Domains of the recipients that were accepted in any transaction, where their number is
+    limited (RFC 9422 section 4.3)."""
     resumed: int = 0
     """Octets of the content that came in an earlier session (RFC 1845)."""
     chunks: IncomingChunks | None = None
@@ -164,8 +165,6 @@ class Session:
         self.transaction = None
         self.recipients = self.resumed = 0
         self.chunks = None
-        if self.domains:
-            self.domains.clear()
 
     def _hello(self, extended: bool, policy: Policy) -> None:
         self.end_transaction()
@@ -260,8 +259,8 @@ def _rcpt(policy: Policy, session: Session, command: Rcpt) -> Reply | None:
         return Reply(452, "Too many recipients", _TOO_MANY)
     path = command.forward_path
     most = policy.limits.recipient_domains
-    if most is not None and len(session.domains | {domain_of(path)}) > most:
-        return Reply(452, "Too many domains among the recipients", _TOO_MANY)
+    if most is not None and len(session.domains) >= most and domain_of(path) not in session.domains:
+        return Reply(452, "Too many domains among the recipients of this session", _TOO_MANY)
     if command.is_ascii:
         return None
     if session.transaction is None or not session.transaction.smtputf8:

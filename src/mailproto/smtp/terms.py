@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from attrs import define
+from attrs import define, evolve, field
 
 from mailproto.errors import LocalProtocolError
 from mailproto.smtp.address import domain_of
@@ -51,7 +51,6 @@ __all__ = ["Terms"]
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _BINARY_MIME: Final = BodyType.BINARY_MIME
-_NO_DOMAINS: Final = frozenset[str]()
 
 
 @define
@@ -72,8 +71,8 @@ class Terms:
     """MAIL commands that were sent since the server greeted."""
     recipients: int = 0
     """RCPT commands that were sent in the transaction."""
-    domains: frozenset[str] = _NO_DOMAINS
-    """Their domains."""
+    domains: set[str] = field(factory=set[str])
+    """The domains of all that were sent in the session, where the server limits their number."""
 
     def note(self, command: Mail | Rcpt) -> None:
         """Take note of a command that is sent."""
@@ -85,17 +84,23 @@ class Terms:
             )
             self.transactions += 1
             self.recipients = 0
-            self.domains = _NO_DOMAINS
         else:
             self.recipients += 1
-            if self.offers("LIMITS"):
-                self.domains |= {domain_of(command.forward_path)}
+            if self.offers("LIMITS") and self._most("RCPTDOMAINMAX") is not None:
+                self.domains.add(domain_of(command.forward_path))
+
+    def copy(self) -> Terms:
+        """The same, for commands that are only tried."""
+        return evolve(self, domains=set(self.domains))
 
     def keep(self, limit: str, number: int, what: str) -> None:
         """Raise LocalProtocolError for more than the server's LIMITS allow (RFC 9422)."""
-        most = self.capabilities.limit(limit) if self.capabilities is not None else None
+        most = self._most(limit)
         if most is not None and number > most:
             raise LocalProtocolError(f"the server allows {most} {what} ({limit})")
+
+    def _most(self, limit: str) -> int | None:
+        return None if self.capabilities is None else self.capabilities.limit(limit)
 
     def offers(self, extension: str) -> bool:
         """Whether the server has offered the extension."""
@@ -169,8 +174,8 @@ def _rcpt(terms: Terms, command: Rcpt) -> None:
         raise LocalProtocolError(f"{path} or a parameter is not ASCII and needs SMTPUTF8 of MAIL")
     if terms.offers("LIMITS"):
         terms.keep("RCPTMAX", terms.recipients + 1, "recipients of a message")
-        domains = terms.domains | {domain_of(path)}
-        terms.keep("RCPTDOMAINMAX", len(domains), "domains of recipients of a message")
+        domains = len(terms.domains) + (domain_of(path) not in terms.domains)
+        terms.keep("RCPTDOMAINMAX", domains, "domains of recipients in a session")
     if command.parameters:
         _parameters(terms, command.parameters, RCPT_PARAMETERS)
     if (

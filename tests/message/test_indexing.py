@@ -73,6 +73,15 @@ def assert_same(ours: Part, theirs: email.message.Message, data: bytes) -> None:
 @example(
     b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\nContent-Type:\r\n\r\nx\r\n--b--"
 )
+@example(b"From ada\r\nA: b\r\n\r\nx")
+@example(b"From ada\r\nFrom bob\r\nA: b\r\n\r\nx")
+@example(b"From ada\r\n\r\nA: b\r\n\r\nx")
+@example(b"From ada\r\ntext\r\n\r\nx")
+@example(b"From ada\r\n--\r\n\r\nx")
+@example(b"From ada\r\n")
+@example(b"From ada")
+@example(b"Content-Type: message/rfc822\r\n\r\nFrom ada\r\ntext\r\n\r\nx")
+@example(b"Content-Type: message/rfc822\r\n\r\nFrom ada\r\n")
 def test_the_tree_is_that_of_the_stdlib(data: bytes) -> None:
     assert_same(index(data).root, email.message_from_bytes(data), data)
 
@@ -106,6 +115,8 @@ def test_offsets_are_in_order_and_lines_are_counted(data: bytes) -> None:
 @given(messages() | messages(b"\n") | hostile, st.lists(st.integers(1, 40), max_size=40))
 @example(b"a" * 997 + b": x\r\n\r\n", [997])
 @example(b"a" * 998 + b": x\r\n\r\n", [998])
+@example(b"From " + b"a" * 991 + b"\r\njunk\r\n\r\nx", [998])
+@example(b"From " + b"a" * 992 + b"\r\njunk\r\n\r\nx", [998])
 def test_P01_chop_invariance(data: bytes, sizes: list[int]) -> None:
     whole = index(data)
     assert in_chunks(data, sizes) == whole
@@ -235,6 +246,19 @@ MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
         pytest.param(b"no colon\r\nbody", ("text/plain", b"no colon\r\nbody"), id="no field"),
         pytest.param(b"A: b\r\njunk\r\nC: d\r\n\r\nx", ("text/plain", b"x"), id="junk in header"),
         pytest.param(b"From ada\r\nA: b\r\n\r\nx", ("text/plain", b"x"), id="mailbox file line"),
+        pytest.param(
+            b">From ada\r\njunk\r\n\r\nx",
+            ("text/plain", b"junk\r\n\r\nx"),
+            id="mailbox file line, no field",
+        ),
+        pytest.param(
+            b"From : ada\r\njunk\r\n\r\nx", ("text/plain", b"x"), id="a field with a blank"
+        ),
+        pytest.param(
+            MIXED + b"--b\r\nFrom ada\r\n--b--\r\n",
+            ("multipart/mixed", [("text/plain", b"")]),
+            id="only a mailbox file line",
+        ),
         pytest.param(
             MIXED + b"--b\r\n\r\none\r\n--b\r\n\r\ntwo",
             ("multipart/mixed", [("text/plain", b"one"), ("text/plain", b"two")]),

@@ -5,9 +5,10 @@ up to named limits, and numbers. The result is the same for every chunking, the 
 octets. Parts nest on an explicit stack.
 
 Mail is read as it is: lines may end in LF alone; a missing final boundary ends with what encloses
-it; a part whose first line is no field has no header. A delimiter line begins with ``--`` and the
-boundary (RFC 2046 section 5.1.1: the rest of the line does not matter); where several boundaries
-fit, the longest counts, and of equal ones the innermost.
+it; a part whose first line is no field has no header; before that line may stand the envelope line
+of a mailbox file. A delimiter line begins with ``--`` and the boundary (RFC 2046 section 5.1.1: the
+rest of the line does not matter); where several boundaries fit, the longest counts, and of equal
+ones the innermost.
 """
 
 from __future__ import annotations
@@ -128,8 +129,8 @@ class Index:
     """Whether a limit was met, so that structure or fields are missing."""
 
 
-# A first line that begins a header: a field, the envelope line of a mailbox file, a blank line.
-_FIRST_LINE: Final = re.compile(rb">?From |[!-9;-~]+[ \t]*:|\r?\n")
+# A first line that begins a header: the envelope line of a mailbox file, a field, a blank line.
+_FIRST_LINE: Final = re.compile(rb"(>?From (?![ \t]*:))|[!-9;-~]+[ \t]*:|\r?\n")
 _HEADER_END: Final = re.compile(rb"\n(\r?\n)")
 _LONGEST_FIELD_NAME: Final = 998
 
@@ -263,7 +264,7 @@ class Indexer:
         if self._root is None:
             self._final = True
             self._process()
-            if not self._open:
+            if self._kept or not self._open:
                 self._open_part(self._at)
             self._close_to(0, self._base + self._at)
             self._buffer = b""
@@ -308,14 +309,18 @@ class Indexer:
                 self._open_part(at)
                 return True
             self._fresh = False
+        if not self._kept:
+            self._header_start = self._base + at
         found = _FIRST_LINE.match(buffer, at, limit)
         if found is None:
             self._open_part(at)
         elif found[0][-1:] == b"\n":
-            self._header_start = self._base + at
             self._open_part(at, found.end())
+        elif found[1] and not self._kept and (end := buffer.find(b"\n", at, limit)) >= 0:
+            # It stands before the message, whose own first line is the next.
+            self._keep(end + 1)
+            self._fresh = True
         else:
-            self._header_start = self._base + at
             self._state = _State.HEADER
         return True
 

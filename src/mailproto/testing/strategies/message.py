@@ -72,9 +72,8 @@ _lines = st.lists(
     max_size=6,
 )
 
-_leaf_types = st.sampled_from(
+_typed = st.sampled_from(
     [
-        b"",
         b"Content-Type: text/plain; charset=utf-8\n",
         b"Content-Type: TEXT/HTML;\n charset=ISO-8859-1\nContent-Transfer-Encoding: 8bit\n",
         b'content-type: image/png; name="a \\"b\\".png"\nContent-ID: <1@x>\n',
@@ -83,6 +82,7 @@ _leaf_types = st.sampled_from(
         b"Content-Type: text\n",
     ]
 )
+_leaf_types = st.just(b"") | _typed
 
 
 @st.composite
@@ -94,17 +94,22 @@ def messages(draw: st.DrawFn, line_end: bytes = b"\r\n") -> bytes:
         each = draw(st.lists(fields, max_size=3))
         return b"".join(b"%s: %s\n" % field for field in each)
 
-    def entity(depth: int) -> bytes:
+    def entity(depth: int, *, in_digest: bool = False) -> bytes:
         kind = draw(st.sampled_from(["leaf", "leaf", "multipart", "message"])) if depth else "leaf"
         if kind == "message":
-            return header() + b"Content-Type: message/rfc822\n\n" + entity(depth - 1)
+            untyped = in_digest and draw(st.booleans())
+            field = b"" if untyped else b"Content-Type: message/rfc822\n"
+            return header() + field + b"\n" + entity(depth - 1)
         if kind == "leaf":
-            return header() + draw(_leaf_types) + b"\n" + b"\n".join(draw(_lines))
+            field = draw(_typed if in_digest else _leaf_types)
+            return header() + field + b"\n" + b"\n".join(draw(_lines))
         boundary = draw(st.sampled_from([b"=_%d=", b"%d'()+_,-./:=?", b"a b%d."])) % next(
             boundaries
         )
         subtype = draw(st.sampled_from([b"mixed", b"alternative", b"DIGEST", b"x-new"]))
-        parts = [entity(depth - 1) for _ in range(draw(st.integers(1, 3)))]
+        digest = subtype == b"DIGEST"
+        count = draw(st.integers(1, 3))
+        parts = [entity(depth - 1, in_digest=digest) for _ in range(count)]
         return b"".join(
             [
                 header(),

@@ -39,8 +39,9 @@ def choose(
     ``channel_binding`` enables the ``-PLUS`` mechanisms. Among equals the earlier in
     ``mechanisms`` wins; to use one mechanism only, pass only that one.
 
-    Raises SecurityError when nothing acceptable is offered, LocalProtocolError when the
-    credentials cannot be expressed in the mechanism; nothing has been sent then.
+    Raises SecurityError, which says why and what would help, when nothing acceptable is offered;
+    LocalProtocolError when the credentials cannot be expressed in the mechanism. Nothing has been
+    sent then.
     """
     names = {name.upper() for name in offered if name.isascii()}
     if not any(mechanism.binds for mechanism in mechanisms):
@@ -52,16 +53,26 @@ def choose(
     )
     refused: list[str] = []
     for mechanism in sorted(mechanisms, key=lambda m: m.strength, reverse=True):
-        if mechanism.name not in names or (mechanism.binds and channel_binding is None):
+        if mechanism.name not in names:
             continue
-        if mechanism.strength < floor:
-            refused.append(f"{mechanism.name} is weaker than {floor.name}")
+        dialogue = mechanism.client(credentials, settings)
+        if dialogue is None:
+            continue
+        if mechanism.binds and channel_binding is None:
+            refused.append(f"{mechanism.name} needs a channel_binding, and there is none")
+        elif mechanism.strength < floor:
+            refused.append(
+                f"{mechanism.name} is weaker than {floor.name}, only a lower floor would permit it"
+            )
         elif mechanism.strength == Strength.PLAINTEXT and not (tls or allow_insecure_auth):
-            refused.append(f"{mechanism.name} would tell the secret without TLS")
+            refused.append(
+                f"{mechanism.name} would tell the secret without TLS, "
+                "only allow_insecure_auth=True would permit it"
+            )
         else:
-            dialogue = mechanism.client(credentials, settings)
-            if dialogue is not None:
-                return ClientExchange(mechanism.name, dialogue)
-    why = "; ".join(refused) or f"no mechanism for {type(credentials).__name__} among them"
-    listed = ", ".join(sorted(names)) or "none"
-    raise SecurityError(f"no acceptable SASL mechanism: the server offers {listed}; {why}")
+            return ClientExchange(mechanism.name, dialogue)
+    why = "; ".join(refused) or f"none of them takes {type(credentials).__name__}"
+    if not names:
+        why = "it may do so under TLS only, or somebody has taken its offer away"
+    listed = ", ".join(sorted(names)) or "no AUTH at all"
+    raise SecurityError(f"no acceptable SASL mechanism: the server offers {listed}: {why}")

@@ -7,6 +7,8 @@ initial response is ``=``.
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
 from mailproto._core.strict import decode_base64, encode_base64
@@ -20,6 +22,8 @@ __all__ = [
     "decode_response",
     "encode",
     "encode_initial_response",
+    "secrets_of",
+    "without",
 ]
 
 
@@ -65,3 +69,30 @@ def encode(data: bytes) -> bytes:
 def encode_initial_response(data: bytes) -> bytes:
     """An initial response for the command line: ``=`` when it is empty."""
     return encode_base64(data) or b"="
+
+
+# ------------------------------------------------------------------ servers that quote a secret
+
+_HIDDEN: Final = b"<hidden>"
+_SHORTEST: Final = 4
+"""Fewer octets than these are part of too many words to be looked for."""
+_SEPARATORS: Final = re.compile(rb"[\0\x01]+")
+
+
+def secrets_of(response: bytes) -> tuple[bytes, ...]:
+    """What of a client's response no trace may show where the server quotes it.
+
+    That is its base64, all of its octets, what stands last in it, which is the password of PLAIN,
+    and the token of OAUTHBEARER and XOAUTH2 without the words before it.
+    """
+    last = _SEPARATORS.split(response.rstrip(b"\x01"))[-1]
+    token = last.removeprefix(b"auth=Bearer ")
+    return tuple(secret for secret in (encode_base64(response), response, last, token) if secret)
+
+
+def without(line: bytes, secrets: Iterable[bytes]) -> bytes:
+    """``line`` with ``<hidden>`` for every secret of at least four octets."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            line = line.replace(secret, _HIDDEN)
+    return line

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["is_absolute_uri", "may_be_resolved", "redacted", "submitter"]
+__all__ = ["is_absolute_uri", "may_be_resolved", "redacted", "submitter", "token"]
 
 # absolute-URI (RFC 3986 section 4.3): no fragment. What may stand where is the resolver's business.
 _ABSOLUTE_URI: Final = re.compile(
@@ -18,6 +18,7 @@ _ABSOLUTE_URI: Final = re.compile(
 _IMAP_AUTHORITY: Final = re.compile(r"imap://(?:[^/?@]*@)?([^/?@]+)", re.IGNORECASE)
 # authimapurlfull (RFC 4467 section 7)
 _URLAUTH: Final = re.compile(r"(;urlauth=[^:;]*).*", re.DOTALL | re.IGNORECASE)
+_TOKEN: Final = re.compile(r";urlauth=[^:;]*:[^:]*:(.*)", re.DOTALL | re.IGNORECASE)
 _SUBMITTER: Final = re.compile(r";urlauth=submit\+([^:;]*)", re.IGNORECASE)
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -30,6 +31,12 @@ def is_absolute_uri(text: str) -> bool:
 def redacted(text: str) -> str:
     """``text`` without the token of a URLAUTH."""
     return _URLAUTH.sub(r"\1:<hidden>", text)
+
+
+def token(url: str) -> str:
+    """The token of a URLAUTH, empty where there is none."""
+    match = _TOKEN.search(url)
+    return "" if match is None else match[1]
 
 
 def submitter(url: str) -> str | None:

@@ -222,14 +222,14 @@ HOSTILE = ["a\r\nQUIT", "a\n", "a\r", "\0", "a\x0b", "\x7f", "", "\x1b[2J", "\ud
 
 
 @pytest.mark.parity("pop3-client arguments cannot inject", "pop3-server arguments cannot inject")
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:20]))
 @pytest.mark.parametrize(
     "make",
     [
         pop3.User,
         pop3.Pass,
-        lambda text: pop3.Apop(text, "0" * 32),
-        lambda text: pop3.Apop("a", text),
+        pytest.param(lambda text: pop3.Apop(text, "0" * 32), id="Apop name"),
+        pytest.param(lambda text: pop3.Apop("a", text), id="Apop digest"),
         pop3.Auth,
         pop3.Lang,
     ],

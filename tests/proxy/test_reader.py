@@ -386,7 +386,9 @@ def test_P08_the_limit_is_exact() -> None:
 
 @pytest.mark.parametrize("size", [1, 1448, 65_536])
 @pytest.mark.parametrize(
-    "vector", [b"\xe0\0\0", b"\x04\0\x40" + bytes(64), b"\x20\0\x0b\1\0\0\0\0\xe0\0\0\xe0\0\0"]
+    "vector",
+    [b"\xe0\0\0", b"\x04\0\x40" + bytes(64), b"\x20\0\x0b\1\0\0\0\0\xe0\0\0\xe0\0\0"],
+    ids=["empty", "64 octets", "empty, within TLS"],
 )
 def test_P09_time_grows_with_the_octets_and_no_faster(vector: bytes, size: int) -> None:
     def header(octets: int) -> Callable[[], None]:

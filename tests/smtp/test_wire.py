@@ -206,7 +206,8 @@ def test_replies_that_cannot_be_written(reply: smtp.Reply) -> None:
         (b"QUIT  ", smtp.Quit()),
         (b"bdat 10 last", smtp.Bdat(10, last=True)),
     ],
-    ids=repr,
+    # The octets; a command shows sets, whose order is another in every process.
+    ids=lambda value: repr(value) if isinstance(value, bytes) else type(value).__name__,
 )
 def test_lines_and_what_they_mean(line: bytes, command: smtp.Command) -> None:
     assert read(line) == command

@@ -10,13 +10,14 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from mailproto import imap, pop3, smtp
+from mailproto import imap, pop3, sasl, smtp
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.errors import LocalProtocolError, MailError, StoreError
@@ -144,8 +145,8 @@ def test_every_flow_of_a_session_can_be_reached(protocol: str) -> None:
     session = importlib.import_module(f"mailproto.flows.{protocol}_client").Session
     flows = {name for name, _ in inspect.getmembers(session, inspect.isgeneratorfunction)}
     public = {name for name in flows if not name.startswith("_")}
-    opening = {"begin", "hello", "starttls", "start_tls", "authenticate", "greeting", "greet"}
-    opening |= {"login", "sign_in", "logout", "content", "close"}
+    opening = {"begin", "starttls", "start_tls", "greeting", "greet"}
+    opening |= {"sign_in", "logout", "content", "close"}
     # What flows are made of.
     opening |= {"arm", "chunk", "event", "reply"}
     assert public - opening <= set(dir(module.Client))
@@ -364,7 +365,7 @@ COMMANDS: dict[str, Any] = {"smtp": smtp.Noop(), "imap": imap.Noop(), "pop3": po
 NEEDS_A_MAILBOX = {"fetch", "search", "store", "copy", "move", "expunge", "check", "close_mailbox"}
 NEEDS_A_MAILBOX |= {"unselect"}
 # Their arguments are no text of a command: they are read, called, or tried on their own.
-NOT_CALLED = {"run", "closed", "close", "apop", "idle", "use_utf8"}
+NOT_CALLED = {"run", "closed", "close", "apop", "idle", "use_utf8", "login", "authenticate"}
 
 
 def hostile_values(annotation: object) -> Iterator[Any]:
@@ -599,16 +600,27 @@ def test_P04_no_argument_of_connect_leaves_its_field(
     facade: str, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect = clients(facade, protocol, monkeypatch)
-    cases = [{"login": (text, "wonderland")} for text in HOSTILE]
-    cases += [{"login": ("alice", text)} for text in HOSTILE]
+    logins = [login for text in HOSTILE for login in ((text, "wonderland"), ("alice", text))]
+    cases: list[dict[str, Any]] = [{"login": login} for login in logins]
     if protocol == "smtp":
-        cases += [{"domain": text} for text in HOSTILE]  # type: ignore[dict-item]
+        cases += [{"domain": text} for text in HOSTILE]
+    sayings: list[tuple[dict[str, Any], bytes]] = []
     for options in cases:
         try:
             _, recorder = connect(**options)
         except (MailError, ValueError) as error:
             recorder = error.recorder  # type: ignore[union-attr]
-        said = recorder.said
+        sayings.append((options, recorder.said))
+    for user, password in logins:
+        for credentials in (None, sasl.PasswordCredentials(user, password, user)):
+            client, recorder = connect(login=None)
+            with suppress(MailError, ValueError):
+                if credentials is None:
+                    settle(client.login(user, password))
+                else:
+                    settle(client.authenticate(credentials))
+            sayings.append(({"login": (user, password)}, recorder.said))
+    for options, said in sayings:
         # The lines of a SASL exchange are base64, and "*" cancels it.
         lines = imap_commands_or_responses(said) if protocol == "imap" else said.split(b"\r\n")
         for line in lines:
@@ -628,7 +640,7 @@ def test_P04_wakeups_and_callables_are_the_only_other_arguments() -> None:
     """Methods that the introspection leaves out take no text, or are tried elsewhere."""
     for protocol in PROTOCOLS:
         module = importlib.import_module(f"mailproto.sync.{protocol}")
-        for name in NOT_CALLED - {"apop", "run"}:
+        for name in NOT_CALLED - {"apop", "run", "login", "authenticate"}:
             function = inspect.getattr_static(module.Client, name, None)
             if not inspect.isfunction(function):
                 continue

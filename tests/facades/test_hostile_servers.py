@@ -37,7 +37,7 @@ def smtp_story() -> Flow[object]:
 def imap_story() -> Flow[object]:
     session = imap_client.Session(imap.Client(allow_insecure_auth=True))
     yield from session.greeting()
-    yield from session.sign_in("alice", "wonderland", allow_insecure_auth=True)
+    yield from session.sign_in("alice", "wonderland")
     yield from session.select("INBOX")
     yield from session.append("INBOX", [b"x\r\n"], size=3)
     found = yield from session.fetch("1:*", [imap.FetchAtt.FLAGS, imap.BodySection()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mailproto import imap
@@ -15,6 +15,7 @@ from mailproto.flows.imap_client import Answer, Session
 from mailproto.flows.imap_client_mailbox import Mailbox
 from mailproto.flows.opening import IMAP_PORTS, Login, TLSMode, open_imap
 from mailproto.flows.tls import client_context
+from mailproto.sasl import MECHANISMS, ChannelBinding, Credentials, Mechanism, Strength
 
 if TYPE_CHECKING:
     import ssl
@@ -64,7 +65,7 @@ async def connect(
             trace=trace,
         )
         session = Session(machine, timeout=timeout)
-        await driver.run(open_imap(session, tls, login, allow_insecure_auth=allow_insecure_auth))
+        await driver.run(open_imap(session, tls, login))
     except BaseException:
         driver.abort()
         raise
@@ -114,6 +115,36 @@ class Client(connecting.Client):
     async def capabilities(self) -> imap.Capabilities:
         """What the server can; asked only if it has not said so by itself."""
         return await self.run(self.session.capabilities())
+
+    async def login(self, user: str, password: str) -> None:
+        """Log in as ``connect(login=...)`` does: by AUTHENTICATE, or by LOGIN where it must.
+
+        Raises SecurityError when there is no acceptable way, AuthenticationFailed when the server
+        refuses, SASLError when it is not who it should be.
+        """
+        await self.run(self.session.sign_in(user, password))
+
+    async def authenticate(
+        self,
+        credentials: Credentials,
+        *,
+        floor: Strength = Strength.ANONYMOUS,
+        channel_binding: ChannelBinding | None = None,
+        mechanisms: Sequence[Mechanism] = MECHANISMS,
+    ) -> None:
+        """AUTHENTICATE by the strongest of ``mechanisms`` that the server offers.
+
+        The arguments are those of ``sasl.choose``; ``channel_binding`` is by default that of the
+        TLS handshake. A refusal leaves the connection as it was. Raises what ``login`` raises.
+        """
+        await self.run(
+            self.session.authenticate(
+                credentials,
+                floor=floor,
+                channel_binding=channel_binding,
+                mechanisms=mechanisms,
+            )
+        )
 
     async def enable(self, *capabilities: str) -> imap.Capabilities:
         """ENABLE; what was switched on by it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
@@ -25,6 +25,14 @@ from mailproto.flows.smtp_result import (
 from mailproto.flows.smtp_server import Handler, Origin, Resume
 from mailproto.flows.smtp_turn import turn_round
 from mailproto.flows.tls import client_context
+from mailproto.sasl import (
+    MECHANISMS,
+    ChannelBinding,
+    Credentials,
+    Mechanism,
+    PasswordCredentials,
+    Strength,
+)
 from mailproto.smtp import (
     BareNewlines,
     BodyType,
@@ -255,6 +263,40 @@ class Client(connecting.Client):
         refusal is a reply like any other.
         """
         return await self.run(self.session.call(command))
+
+    async def login(self, user: str, password: str) -> Reply:
+        """Log in as ``connect(login=...)`` does; the server's 235.
+
+        Raises SecurityError when no mechanism is acceptable, AuthenticationFailed when the server
+        refuses, SASLError when it is not who it should be.
+        """
+        return await self.authenticate(PasswordCredentials(user, password))
+
+    async def authenticate(
+        self,
+        credentials: Credentials,
+        *,
+        floor: Strength = Strength.ANONYMOUS,
+        channel_binding: ChannelBinding | None = None,
+        mechanisms: Sequence[Mechanism] = MECHANISMS,
+    ) -> Reply:
+        """AUTH by the strongest of ``mechanisms`` that the server offers; the server's 235.
+
+        The arguments are those of ``sasl.choose``; ``channel_binding`` is by default that of the
+        TLS handshake. A refusal leaves the connection as it was. Raises what ``login`` raises.
+        """
+        return await self.run(
+            self.session.authenticate(
+                credentials,
+                floor=floor,
+                channel_binding=channel_binding,
+                mechanisms=mechanisms,
+            )
+        )
+
+    async def hello(self) -> Capabilities:
+        """Say EHLO (or LHLO) again: what the server offers now, for instance after a login."""
+        return await self.run(self.session.hello())
 
     async def verify(self, text: str) -> Reply:
         """VRFY: is this a user or mailbox?"""

@@ -284,12 +284,11 @@ class Session:
         mechanisms: Sequence[sasl.Mechanism] = sasl.MECHANISMS,
         floor: sasl.Strength = sasl.Strength.ANONYMOUS,
         channel_binding: sasl.ChannelBinding | None = None,
-        allow_insecure_auth: bool = False,
     ) -> Flow[None]:
         """AUTHENTICATE with the strongest mechanism both sides know, as ``sasl.choose`` has it.
 
-        Raises SecurityError if none is acceptable or the server fails to prove itself,
-        AuthenticationFailed if the server refuses.
+        Raises SecurityError if none is acceptable, AuthenticationFailed if the server refuses,
+        SASLError when its part of the exchange is wrong.
         """
         offered = yield from self.capabilities()
         exchange = sasl.choose(
@@ -299,7 +298,7 @@ class Session:
             mechanisms=mechanisms,
             floor=floor,
             channel_binding=channel_binding or binding_of(self.secured, floor),
-            allow_insecure_auth=allow_insecure_auth,
+            allow_insecure_auth=self.machine.allow_insecure_auth,
         )
         yield from self._authenticate(exchange)
 
@@ -308,43 +307,51 @@ class Session:
         initial = exchange.start(None if known is not None and "SASL-IR" in known else 0)
         command = imap.Authenticate(exchange.name, initial)
         tag = yield from self._begin(command)
-        trouble: sasl.SASLError | None = None
+        refused: sasl.SASLError | None = None
         while True:
             event = yield from self._next()
             if isinstance(event, imap.Completion) and event.tag == tag:
                 break
+            malformed = isinstance(event, imap.Unparsed) and event.octets[:1] == b"+"
+            if not (malformed or isinstance(event, imap.Challenge)):
+                if event is not None:
+                    self.updates.append(event)
+                continue
+            if refused is not None:
+                yield from end_connection()
+                raise RemoteProtocolError("a challenge does not answer a cancel")
             response: bytes | None = None
             if isinstance(event, imap.Challenge):
                 try:
                     response = exchange.respond(event.data)
                 except sasl.SASLError as error:
-                    trouble = error
-            elif not (isinstance(event, imap.Unparsed) and event.octets[:1] == b"+"):
-                if event is not None:
-                    self.updates.append(event)
-                continue
+                    refused = error
+            else:
+                refused = sasl.SASLError("the server's challenge is not base64")
             yield from self._send(imap.AuthenticateResponse(response))
-        if trouble is not None:
+        if refused is not None:
             if event.state is imap.OK:
                 yield from end_connection()
-            raise SecurityError(f"{exchange.name}: {trouble}") from trouble
+                raise sasl.ServerNotProven("the server reported success for a cancel") from refused
+            raise refused
         told = attrs.evolve(event, text=refusal(exchange, event.text))
         self._judged(command, told, [])
         yield from server_has_proved_itself(exchange)
 
-    def sign_in(self, user: str, password: str, *, allow_insecure_auth: bool = False) -> Flow[None]:
+    def sign_in(self, user: str, password: str) -> Flow[None]:
         """Log in with a password: AUTHENTICATE if the server offers a way, else LOGIN."""
+        machine = self.machine
         offered = yield from self.capabilities()
         try:
             exchange = sasl.choose(
                 offered.mechanisms,
                 sasl.PasswordCredentials(user, password),
-                tls=self.machine.tls,
-                allow_insecure_auth=allow_insecure_auth,
+                tls=machine.tls,
+                allow_insecure_auth=machine.allow_insecure_auth,
                 channel_binding=binding_of(self.secured, sasl.Strength.ANONYMOUS),
             )
         except SecurityError:
-            if "LOGINDISABLED" in offered or not (self.machine.tls or allow_insecure_auth):
+            if "LOGINDISABLED" in offered or not (machine.tls or machine.allow_insecure_auth):
                 raise
             yield from self.login(user, password)
         else:

@@ -65,9 +65,7 @@ def open_smtp(session: smtp_client.Session, tls: TLSMode, login: Login) -> Flow[
         yield from session.authenticate(credentials_of(login))
 
 
-def open_imap(
-    session: imap_client.Session, tls: TLSMode, login: Login, *, allow_insecure_auth: bool
-) -> Flow[None]:
+def open_imap(session: imap_client.Session, tls: TLSMode, login: Login) -> Flow[None]:
     """Greeting, STARTTLS and login as wanted.
 
     Raises SecurityError, AuthenticationFailed, CommandFailed.
@@ -77,9 +75,9 @@ def open_imap(
     if tls == "starttls":
         yield from session.starttls()
     if isinstance(login, tuple):
-        yield from session.sign_in(*login, allow_insecure_auth=allow_insecure_auth)
+        yield from session.sign_in(*login)
     elif login is not None:
-        yield from session.authenticate(login, allow_insecure_auth=allow_insecure_auth)
+        yield from session.authenticate(login)
 
 
 def open_pop3(

@@ -186,6 +186,9 @@ class Session:
         answer = yield from self._answer(pop3.Auth(exchange.name, initial))
         refused: sasl.SASLError | None = None
         while isinstance(answer, pop3.Challenge | pop3.Unparsed):
+            if refused is not None:
+                yield from close()
+                raise RemoteProtocolError("a challenge does not answer a cancel")
             reply: pop3.ClientItem = pop3.AuthCancel()
             if isinstance(answer, pop3.Unparsed):
                 refused = sasl.SASLError(answer.reason)

@@ -116,18 +116,21 @@ class Session(Conversation):
         return greeting
 
     def hello(self) -> Flow[Capabilities]:
-        """Say EHLO, or HELO after a refusal in ``HELO_AFTER``, or LHLO.
+        """Say EHLO, or HELO after a refusal in ``HELO_AFTER``, or LHLO; what the server offers.
 
-        Raises CommandFailed, and ClosedAtEhlo when the connection ends instead of an answer.
+        It may be said again, for a server that offers more after a login (RFC 5321 section 4.1.4):
+        a transaction in progress ends, and a refusal then leaves all as it was. Raises
+        CommandFailed, and ClosedAtEhlo when the connection ends instead of an answer.
         """
         if self.machine.lmtp:
             expect("LHLO", (yield from self.call(Lhlo(self._domain))))
         elif not self._extended:
             expect("HELO", (yield from self.call(Helo(self._domain))))
         else:
+            first = self.machine.capabilities is None
             try:
                 reply = yield from self.call(Ehlo(self._domain))
-                if reply.code in HELO_AFTER:
+                if first and reply.code in HELO_AFTER:
                     reply = yield from self.call(Helo(self._domain))
             except ConnectionLost as error:
                 raise ClosedAtEhlo(str(error)) from error

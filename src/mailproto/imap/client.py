@@ -208,6 +208,11 @@ class Client(Machine[ClientEvent, ClientItem]):
         return self._idling
 
     @property
+    def allow_insecure_auth(self) -> bool:
+        """Whether LOGIN and mechanisms that tell the password are allowed without TLS."""
+        return self._insecure
+
+    @property
     def can_stream(self) -> bool:
         """Whether the server will take the next ``LiteralChunk``."""
         return self._writer.can_stream

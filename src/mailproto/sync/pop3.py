@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mailproto.backend.downloads import Arrivals
@@ -14,6 +14,7 @@ from mailproto.flows.pop3_download import Downloaded, download
 from mailproto.flows.tls import client_context
 from mailproto.pop3 import Answer, Capabilities, Command, DropListing, Quirk, State
 from mailproto.pop3 import Client as Machine
+from mailproto.sasl import MECHANISMS, ChannelBinding, Credentials, Mechanism, Strength
 from mailproto.sync import connecting
 
 if TYPE_CHECKING:
@@ -100,6 +101,36 @@ class Client(connecting.Client):
         ``connect`` does so unless told otherwise, but not without a ``login``.
         """
         return self.run(self.session.use_utf8())
+
+    def login(self, user: str, password: str) -> None:
+        """Log in as ``connect(login=...)`` does: by SASL, or by USER and PASS where there is none.
+
+        ``use_utf8`` must come before it. Raises SecurityError when there is no acceptable way,
+        AuthenticationFailed when the server refuses, SASLError when it is not who it should be.
+        """
+        self.run(self.session.login(user, password))
+
+    def authenticate(
+        self,
+        credentials: Credentials,
+        *,
+        floor: Strength = Strength.ANONYMOUS,
+        channel_binding: ChannelBinding | None = None,
+        mechanisms: Sequence[Mechanism] = MECHANISMS,
+    ) -> None:
+        """AUTH by the strongest of ``mechanisms`` that the server offers.
+
+        The arguments are those of ``sasl.choose``; ``channel_binding`` is by default that of the
+        TLS handshake. A refusal leaves the connection as it was. Raises what ``login`` raises.
+        """
+        self.run(
+            self.session.authenticate(
+                credentials,
+                floor=floor,
+                channel_binding=channel_binding,
+                mechanisms=mechanisms,
+            )
+        )
 
     def apop(self, user: str, password: str) -> None:
         """Log in by APOP; see ``mailproto.pop3.Apop`` for why it is off by default."""

@@ -75,7 +75,7 @@ def lmtp_victim() -> Victim:
 def imap_victim() -> Victim:
     machine = imap.Client()
     session = imap_client.Session(machine)
-    flow = opening.open_imap(session, "starttls", LOGIN, allow_insecure_auth=False)
+    flow = opening.open_imap(session, "starttls", LOGIN)
     return Victim(machine, flow)
 
 

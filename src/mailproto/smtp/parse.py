@@ -80,15 +80,17 @@ BAD_RECIPIENT: Final = EnhancedCode(5, 1, 3)
 BAD_SENDER: Final = EnhancedCode(5, 1, 7)
 NOT_ASCII: Final = EnhancedCode(5, 6, 7)
 
-_MAILBOX: Final = (
-    f"({abnf.DOT_STRING.decode()})@({abnf.SUB_DOMAIN.decode()}(?:\\.{abnf.SUB_DOMAIN.decode()})*)"
-)
+# Dot-string "@" Domain. What may end a part is never in it, so that nothing is tried twice.
+_ATEXT: Final = abnf.ATEXT.decode()
+_MAILBOX: Final = f"({_ATEXT}++(?:\\.{_ATEXT}++)*+)@([A-Za-z0-9]++(?:(?:-++|\\.)[A-Za-z0-9]++)*+)"
 # The usual shape of a whole MAIL or RCPT: one match. Everything else goes to scan_path.
 _MAIL: Final = re.compile(
-    f"[Ff][Rr][Oo][Mm]: *<(?:{_MAILBOX})?>"
+    f"MAIL [Ff][Rr][Oo][Mm]: *<(?:{_MAILBOX})?>"
     "(?: SIZE=([0-9]{1,20}))?(?: BODY=(7BIT|8BITMIME))?(?: +(.*))?"
 )
-_RCPT: Final = re.compile(f"[Tt][Oo]: *<{_MAILBOX}>(?: +(.*))?")
+_RCPT: Final = re.compile(f"RCPT [Tt][Oo]: *<{_MAILBOX}>(?: +(.*))?")
+# A line of no more characters has no local part, domain or path that is too long.
+_SHORT: Final = LOCAL_PART_LIMIT + len("RCPT TO:<@d>")
 _FROM: Final = re.compile("[Ff][Rr][Oo][Mm]: *")
 _TO: Final = re.compile("[Tt][Oo]: *")
 
@@ -149,13 +151,18 @@ def parse_command(
         raise Malformed(
             f"Octet at position {error.start} is not UTF-8", 500, SYNTAX_ERROR
         ) from None
+    verb = text[:5]
+    if verb == "RCPT ":
+        return _rcpt(text, rcpt_parameters)
+    if verb == "MAIL ":
+        return _mail(text, mail_parameters)
     verb, _, argument = text.partition(" ")
-    if verb not in _PARSERS:
+    if verb.isascii():
         verb = verb.upper()
     if verb == "MAIL":
-        return _mail(argument, mail_parameters)
+        return _mail(text, mail_parameters)
     if verb == "RCPT":
-        return _rcpt(argument, rcpt_parameters)
+        return _rcpt(text, rcpt_parameters)
     control = _CONTROL.search(text)
     if control is not None:
         problem = f"Control character {control[0]!a} at position {control.start()}"
@@ -171,17 +178,17 @@ def parse_command(
 # ------------------------------------------------------------------------------ MAIL and RCPT
 
 
-def _mail(argument: str, accepted: frozenset[str]) -> Mail:
+def _mail(text: str, accepted: frozenset[str]) -> Mail:
     path: Mailbox | SpecialPath
-    match = _MAIL.fullmatch(argument)
-    if match is not None and (len(argument) <= LOCAL_PART_LIMIT or _short(match)):
+    match = _MAIL.fullmatch(text)
+    if match is not None and (len(text) <= _SHORT or _short(match)):
         local_part, domain, size, body, rest = match.groups()
         sender: ReversePath = NULL_PATH if local_part is None else Mailbox(local_part, domain)
         if not rest and accepted >= _SIZE_AND_BODY:
             return Mail(sender, None if size is None else int(size), _BODIES.get(body))
-        path, rest = sender, argument[argument.index(">") + 1 :]
+        path, rest = sender, text[text.index(">") + 1 :]
     else:
-        path, rest = _path(argument, _FROM, "FROM", BAD_SENDER)
+        path, rest = _path(text[5:], _FROM, "FROM", BAD_SENDER)
     if path is POSTMASTER:
         raise Malformed("A reverse-path needs a domain", 501, BAD_SENDER)
     mail = _with_parameters(path, rest, accepted) if rest else Mail(path)
@@ -190,14 +197,14 @@ def _mail(argument: str, accepted: frozenset[str]) -> Mail:
     return mail
 
 
-def _rcpt(argument: str, accepted: frozenset[str]) -> Rcpt:
+def _rcpt(text: str, accepted: frozenset[str]) -> Rcpt:
     path: Mailbox | SpecialPath
-    match = _RCPT.fullmatch(argument)
-    if match is not None and (len(argument) <= LOCAL_PART_LIMIT or _short(match)):
+    match = _RCPT.fullmatch(text)
+    if match is not None and (len(text) <= _SHORT or _short(match)):
         local_part, domain, rest = match.groups()
         path = Mailbox(local_part, domain)
     else:
-        path, rest = _path(argument, _TO, "TO", BAD_RECIPIENT)
+        path, rest = _path(text[5:], _TO, "TO", BAD_RECIPIENT)
     if path is NULL_PATH:
         raise Malformed("A forward-path cannot be empty", 501, BAD_RECIPIENT)
     if not rest:

@@ -428,13 +428,15 @@ class Client(Machine[ClientEvent, Command]):
             told = wire.secrets_of(command.initial_response or b"")
         elif isinstance(command, AuthResponse):
             told += wire.secrets_of(command.data)
+        if line[:1] == b"3":
+            # A challenge is not for people: it may resemble anything, and helps to guess passwords.
+            self._secrets = told
+            if self._trace is not None:
+                self._trace("S", line[:3] + b" <hidden>")
+            return line
         shown = wire.without(line, told)
         if self._trace is not None:
             self._trace("S", shown)
-        if line[:1] == b"3":
-            # A challenge is not for people, and may resemble anything.
-            self._secrets = told
-            return line
         if line[3:4] != b"-":
             self._secrets = ()
         return shown

@@ -76,7 +76,7 @@ class Reply:
 class Challenge:
     """``S: 334 <base64>``: the server's turn in a SASL exchange (RFC 4954 section 4)."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     """Decoded; may be empty."""
 
 

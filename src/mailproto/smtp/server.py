@@ -497,7 +497,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if isinstance(item, Challenge):
             if self.failed or (kind is not Auth and kind is not AuthResponse):
                 raise LocalProtocolError("no AUTH command waits for a challenge")
-            self._write(serialize_challenge(item))
+            self._output.write(serialize_challenge(item))
+            if self._trace is not None:
+                self._trace("S", b"334 " + _HIDDEN)
             self._answered(334)
             return
         if not all(map(str.isascii, item.lines)) and not self._takes_utf8():

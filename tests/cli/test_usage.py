@@ -102,6 +102,50 @@ def test_relay_that_is_none(relay):
     assert relay.rpartition(":")[2] in message
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--offer=BURL",
+        "--offer=DSN=1",
+        "--offer=DELIVERBY=",
+        "--offer=DELIVERBY=soon",
+        "--offer=FUTURERELEASE",
+        "--offer=FUTURERELEASE=60",
+        "--offer=FUTURERELEASE=60,later",
+        "--offer=MT-PRIORITY=a b",
+        "--offer=NO-SOLICITING=,",
+        "--limit=recipients=1",
+        "--limit=ftp.errors=1",
+        "--limit=smtp.recipient=1",
+        "--limit=smtp.recipients=0",
+        "--limit=smtp.recipients",
+        "--pop3-login-delay=-1",
+        "--pop3-expire=soon",
+        "--pop3-utf8=no",
+    ],
+)
+def test_offer_or_limit_that_is_none(option: str):
+    message = refusal("serve", option)
+    assert option.partition("=")[0] in message
+
+
+def test_limits_are_named_where_one_is_not_known():
+    assert "recipient_domains" in refusal("serve", "--limit=smtp.nonsense=1")
+
+
+@pytest.mark.parametrize("offer", ["DSN", "MTRK", "RRVS", "FUTURERELEASE=60,2036-12-24T18:00:00Z"])
+def test_what_only_a_next_hop_can_do_needs_one(offer: str):
+    assert "--relay" in refusal("serve", f"--offer={offer}")
+
+
+def test_authorities_that_are_none(tmp_path: Path):
+    missing = str(tmp_path / "missing.pem")
+    assert missing in refusal("serve", f"--client-ca={missing}")
+    file = tmp_path / "authority.pem"
+    file.write_text("nothing of the kind\n")
+    assert str(file) in refusal("serve", f"--client-ca={file}")
+
+
 def test_store_that_cannot_be(tmp_path: Path):
     assert "postgres" in refusal("serve", "--store=postgres")
     assert "nowhere" in refusal("serve", f"--store=sqlite:{tmp_path / 'nowhere' / 'mail.db'}")

@@ -11,6 +11,7 @@ from email.parser import BytesHeaderParser
 from typing import IO, Final
 
 from mailproto import sync
+from mailproto.cli.asking import add_parameter_options, mail_parameters, rcpt_parameters
 from mailproto.cli.progress import Progress
 from mailproto.cli.usage import (
     UsageError,
@@ -24,7 +25,7 @@ from mailproto.flows.pop3_content import CanonicalLines
 from mailproto.flows.smtp_message import recipients_of, sender_of
 from mailproto.flows.smtp_result import Outcome
 from mailproto.message.headers import Header
-from mailproto.smtp import NULL_PATH, ForwardPath, Mailbox, ReversePath
+from mailproto.smtp import NULL_PATH, ForwardPath, Mail, Mailbox, Rcpt, ReversePath
 
 HELP: Final = "submit a message from a file or from standard input"
 
@@ -49,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="recipient (repeatable); by default To, Cc and Bcc of the header",
     )
     parser.add_argument("--lmtp", action="store_true", help="deliver by LMTP")
+    add_parameter_options(parser)
     parser.add_argument("file", metavar="FILE", help="the message; - is standard input")
 
 
@@ -56,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     """Send it, and tell what became of each recipient."""
     if options.lmtp and options.port is None:
         raise UsageError("--lmtp needs --port: LMTP has no port of its own")
+    parameters = mail_parameters(options)
     with _message(options.file) as (content, size):
         header = content.read(_HEADER)
         sender, recipients, skip = _envelope(options, header)
@@ -74,8 +77,13 @@ def run(options: argparse.Namespace) -> int:
         ):
             pieces = _pieces(content, skip, progress)
             left_out = sum(end - start for start, end in skip)
-            flow = client.session.send(pieces, sender, recipients, size=size - left_out)
-            result = client.run(flow)
+            mail = Mail(sender, smtputf8=options.smtputf8, parameters=parameters)
+            asked = rcpt_parameters(options)
+            result = client.run(
+                client.session.send(
+                    pieces, mail, [Rcpt(path, asked) for path in recipients], size=size - left_out
+                )
+            )
     for recipient in result.recipients:
         print(f"{recipient.outcome.value} {recipient.forward_path}: {recipient.reply}")
     return 0 if all(r.outcome is Outcome.DELIVERED for r in result.recipients) else 1

@@ -12,18 +12,26 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-from mailproto import aio
+from mailproto import aio, pop3, sasl
 from mailproto.backend import MemoryStore, SQLiteStore, Store, StoreError
 from mailproto.backend.directory import Users
 from mailproto.cli.certificate import CertificateFiles, make_certificate
-from mailproto.cli.usage import UsageError, host_and_port, port, reason
+from mailproto.cli.offering import OFFERS, extension, limit, limited, smtp_offer
+from mailproto.cli.usage import UsageError, host_and_port, number, port, reason
+from mailproto.flows.pop3_maildrop import Internationalized
+from mailproto.flows.pop3_policy import Policy
 from mailproto.flows.services import IMPLICIT_TLS, PORTS, Services
-from mailproto.flows.tls import server_context
+from mailproto.flows.tls import ServerContext, server_context
 
 HELP: Final = "serve SMTP, submission, LMTP, IMAP and POP3 over one store"
 
 _GRACE: Final = 5.0
 _HOSTNAME: Final = "localhost"
+_INTERNATIONALIZED: Final = {
+    "as-is": Internationalized.AS_IS,
+    "refuse": Internationalized.REFUSE,
+    "surrogate": Internationalized.SURROGATE,
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +66,56 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM")
     parser.add_argument("--tls-key", metavar="FILE", help="its key in PEM")
     parser.add_argument(
+        "--client-ca",
+        metavar="FILE",
+        help="authorities in PEM whose certificates log in their owners (EXTERNAL)",
+    )
+    parser.add_argument(
+        "--certificate-binding",
+        action="store_true",
+        help="offer SCRAM-*-PLUS where it can be bound to the certificate alone (TLS 1.3)",
+    )
+    parser.add_argument(
         "--allow-insecure-auth",
         action="store_true",
         help="offer AUTH, LOGIN and USER on connections without TLS too",
+    )
+    parser.add_argument(
+        "--offer",
+        type=extension,
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help=f"an extension of SMTP to offer (repeatable): {OFFERS}",
+    )
+    parser.add_argument(
+        "--limit",
+        type=limit,
+        action="append",
+        default=[],
+        metavar="PROTOCOL.NAME=NUMBER",
+        help="a limit of docs/limits.md, such as smtp.recipients=100 (repeatable)",
+    )
+    parser.add_argument(
+        "--pop3-login-delay",
+        type=number,
+        default=0,
+        metavar="SECONDS",
+        help="between two logins of a user by POP3",
+    )
+    parser.add_argument(
+        "--pop3-expire",
+        type=_expire,
+        default=pop3.Expire(None),
+        metavar="never|DAYS",
+        help="how long users of POP3 are told that mail may stay; 0: what was fetched is removed",
+    )
+    parser.add_argument(
+        "--pop3-utf8",
+        choices=sorted(_INTERNATIONALIZED),
+        default="surrogate",
+        help="what POP3 gives of mail with headers beyond ASCII to who has not said UTF8:"
+        " a surrogate, an error, or the mail as it is; default: surrogate",
     )
 
 
@@ -68,19 +123,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     users = _users(options.user, options.domain or ["localhost"])
     with _certificate(options) as files, contextlib.closing(_store(options.store)) as store:
-        try:
-            tls = server_context(files.cert, files.key)
-        except OSError as error:
-            raise UsageError(
-                f"cannot use the certificate {files.cert} with the key {files.key}: {reason(error)}"
-            ) from error
-        services = Services(
-            store=store,
-            directory=users,
-            hostname=_HOSTNAME,
-            next_hop=options.relay and aio.relay(*options.relay, domain=_HOSTNAME),
-            allow_insecure_auth=options.allow_insecure_auth,
-        )
+        tls = _tls(files, options.client_ca)
+        services = _services(options, store, users)
         named = {name: getattr(options, f"{name}_port") for name in PORTS}
         if all(number is None for number in named.values()):
             named = dict.fromkeys(PORTS, 0)
@@ -117,6 +161,49 @@ def run(options: argparse.Namespace) -> int:
 
         asyncio.run(main())
     return 0
+
+
+def _services(options: argparse.Namespace, store: Store, users: Users) -> Services:
+    mechanisms = sasl.PASSWORD_MECHANISMS
+    if options.client_ca is not None:
+        mechanisms = (sasl.EXTERNAL, *mechanisms)
+    services = Services(
+        store=store,
+        directory=users,
+        hostname=_HOSTNAME,
+        next_hop=options.relay and aio.relay(*options.relay, domain=_HOSTNAME),
+        allow_insecure_auth=options.allow_insecure_auth,
+        offer=sasl.Offer(
+            mechanisms,
+            allow_insecure_auth=options.allow_insecure_auth,
+            certificate_binding=options.certificate_binding,
+        ),
+        smtp_offer=smtp_offer(options.offer, relayed=options.relay is not None),
+        pop3_policy=Policy(options.pop3_login_delay, options.pop3_expire),
+        pop3_internationalized=_INTERNATIONALIZED[options.pop3_utf8],
+    )
+    return limited(services, options.limit)
+
+
+def _tls(files: CertificateFiles, client_ca: str | None) -> ServerContext:
+    try:
+        context = server_context(files.cert, files.key)
+    except OSError as error:
+        raise UsageError(
+            f"cannot use the certificate {files.cert} with the key {files.key}: {reason(error)}"
+        ) from error
+    if client_ca is None:
+        return context
+    try:
+        return server_context(files.cert, files.key, client_authorities=client_ca)
+    except OSError as error:
+        raise UsageError(f"cannot use the certificates of {client_ca}: {reason(error)}") from error
+
+
+def _expire(text: str) -> pop3.Expire:
+    if text == "never":
+        return pop3.Expire(None)
+    return pop3.Expire(0 if text == "0" else number(text))
 
 
 def _users(pairs: list[str], domains: list[str]) -> Users:

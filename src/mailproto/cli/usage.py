@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import getpass
 import os
 import ssl
@@ -11,15 +12,19 @@ from pathlib import Path
 
 from mailproto.flows.opening import TLSMode
 from mailproto.flows.tls import client_context
+from mailproto.smtp.parameter_values import parse_date_time
 
 __all__ = [
     "UsageError",
     "add_connection_options",
+    "date_time",
     "host_and_port",
     "login",
+    "number",
     "port",
     "read_password",
     "reason",
+    "seconds",
     "trust",
 ]
 
@@ -33,6 +38,28 @@ def port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+
+
+def number(text: str) -> int:
+    """A number from 1 on; for argparse."""
+    if text.isascii() and text.isdigit() and len(text) <= 15 and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+
+
+def seconds(text: str) -> int:
+    """Seconds from 1 on, as many as SMTP's extensions can say; for argparse."""
+    if len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds (1 to 999999999)")
+    return number(text)
+
+
+def date_time(text: str) -> datetime.datetime:
+    """A time with its zone, as RFC 3339 writes it: ``2026-12-24T18:00:00Z``; for argparse."""
+    time = parse_date_time(text)
+    if time is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-12-24T18:00:00Z")
+    return time
 
 
 def host_and_port(text: str) -> tuple[str, int]:

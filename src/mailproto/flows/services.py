@@ -15,12 +15,14 @@ from typing import Final
 from attrs import Factory, field, frozen
 
 from mailproto import sasl, smtp
-from mailproto._core.limits import IMAPServerLimits, SMTPServerLimits
+from mailproto._core.limits import IMAPServerLimits, POP3ServerLimits, SMTPServerLimits
 from mailproto._core.machine import Trace
 from mailproto.backend.directory import Directory
 from mailproto.backend.store import Maybe, Store
 from mailproto.flows import imap_server, pop3_server
 from mailproto.flows.effects import Flow
+from mailproto.flows.pop3_maildrop import Internationalized
+from mailproto.flows.pop3_policy import Logins, Policy
 from mailproto.flows.serving import Peer, SessionFactory
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_delivery import NextHop, Role, delivery_context
@@ -39,6 +41,8 @@ _ROLES: Final = {
 }
 _LARGEST: Final = 1024 * 1024 * 1024
 """Octets of one message: it streams to the store, so only the disk minds."""
+_SMTP_LIMITS: Final = SMTPServerLimits(content=_LARGEST)
+_IMAP_LIMITS: Final = IMAPServerLimits(append=_LARGEST)
 
 
 def _default_offer(services: Services) -> sasl.Offer:
@@ -60,6 +64,15 @@ class Services:
     """How users log in; make it with the same ``allow_insecure_auth``."""
     smtp_offer: smtp.Offer = field(factory=smtp.Offer)
     """What SMTP and LMTP offer beside; see ``delivery_context``."""
+    smtp_limits: SMTPServerLimits = _SMTP_LIMITS
+    imap_limits: IMAPServerLimits = _IMAP_LIMITS
+    pop3_limits: POP3ServerLimits = field(factory=POP3ServerLimits)
+    pop3_policy: Policy = field(factory=Policy)
+    """How often users may log in by POP3, on whichever port, and how long mail may stay."""
+    pop3_internationalized: Internationalized = Internationalized.SURROGATE
+    """What a client of POP3 gets of mail with headers beyond ASCII before it has said UTF8."""
+    pop3_logins: Logins = field(factory=Logins, repr=False)
+    """When each account has logged in by POP3."""
     trace: Trace | None = None
     """Gets every line of every session, without secrets."""
     shutdown: Shutdown = field(factory=Shutdown)
@@ -84,7 +97,7 @@ class Services:
             next_hop=self.next_hop,
             allow_insecure_auth=self.allow_insecure_auth,
             smtp_offer=self.smtp_offer,
-            limits=SMTPServerLimits(content=_LARGEST),
+            limits=self.smtp_limits,
         )
 
         return sessions(context, implicit_tls=implicit, starttls=not implicit, trace=self.trace)
@@ -96,7 +109,7 @@ class Services:
             self.shutdown,
             self.offer,
             allow_insecure_auth=self.allow_insecure_auth,
-            limits=IMAPServerLimits(append=_LARGEST),
+            limits=self.imap_limits,
         )
 
         def session(peer: Peer) -> Flow[None]:
@@ -113,6 +126,10 @@ class Services:
             self.offer,
             self.allow_insecure_auth,
             self.hostname,
+            limits=self.pop3_limits,
+            policy=self.pop3_policy,
+            internationalized=self.pop3_internationalized,
+            logins=self.pop3_logins,
         )
 
         def session(peer: Peer) -> Flow[None]:

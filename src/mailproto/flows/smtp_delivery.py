@@ -103,9 +103,13 @@ def delivery_context(
     ``next_hop`` connects to it; without one only local recipients are accepted. ``offer`` is used
     by ``SUBMISSION`` only. ``smtp_offer`` says which extensions are offered. Their parameters are
     passed on to the next hop as ``smtp.onward`` has it. Nothing here holds messages, converts
-    content or writes notifications: offer no more than the next hop does. ``clock`` tells seconds.
+    content or writes notifications: offer no more than the next hop does. Other roles have no next
+    hop, and leave out what only one can do. ``clock`` tells seconds.
     """
     submission = role is Role.SUBMISSION
+    offered = Offer() if smtp_offer is None else smtp_offer
+    if not submission:
+        offered = evolve(offered, dsn=False, future_release=None, rrvs=False, mtrk=False, burl=None)
     return Context(
         handler=lambda origin: Delivery(
             origin,
@@ -123,7 +127,7 @@ def delivery_context(
         sasl=offer if submission else None,
         require_auth=submission,
         allow_insecure_auth=allow_insecure_auth,
-        offer=Offer() if smtp_offer is None else smtp_offer,
+        offer=offered,
         limits=SMTPServerLimits() if limits is None else limits,
     )
 

@@ -99,7 +99,7 @@ def test_a_server(capsys: Any) -> None:
     # What comes after the block is still inside its with statement.
     run(BLOCKS[2] + "    probe(port)\n", probe=probe)
     assert capsys.readouterr().out == CONTENT.decode()
-    assert refused == [{"eve@example.com": (550, b"Who?")}]
+    assert refused == [{"eve@example.com": (550, b"5.0.0 Who?")}]
 
 
 def test_a_relay(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -329,7 +329,7 @@ def test_without_a_next_hop_nothing_is_relayed() -> None:
         ({"RCPT": b"550 5.1.1 unknown\r\n"}, "550 5.1.1 unknown"),
         ({"RCPT": b"421 bye\r\n"}, "451 4.4.1 The next hop cannot be reached now"),
         ({"RCPT": b""}, "451 4.4.1 The next hop cannot be reached now"),
-        ({"DATA": b"452 full\r\n"}, "452 full"),
+        ({"DATA": b"452 full\r\n"}, "452 4.0.0 full"),
         ({"END": b"554 5.6.0 spam\r\n"}, "554 5.6.0 spam"),
         ({"END": b""}, "451 4.4.1 The next hop cannot be reached now"),
         (

@@ -130,10 +130,10 @@ def test_a_message_is_handed_on_and_accepted() -> None:
         (f"{DATA}C: spam\nC: .\nS: 550 5.7.1 no\n", 3),
         (f"{DATA}C: broken\nC: .\nS: 451 4.3.0 The message cannot be stored now\n", 3),
         (f"{DATA}C: overflow\nC: more\nC: .\nS: 452 4.2.2 Insufficient storage\n", 3),
-        ("C: VRFY alice\nS: 250 <alice@example.com>\n", 0),
+        ("C: VRFY alice\nS: 250 2.5.0 <alice@example.com>\n", 0),
         ("C: VRFY bob\nS: 252 2.5.0 Send some mail and see\n", 0),
         ("C: EXPN staff\nS: 502 5.5.1 EXPN is not implemented\n", 0),
-        ("C: XFOO\nS: 250 done\nC: XBAR\nS: 500 5.5.2 Command not recognized\n", 0),
+        ("C: XFOO\nS: 250 2.0.0 done\nC: XBAR\nS: 500 5.5.2 Command not recognized\n", 0),
         ("C: NOOP\nS: 250 2.0.0 OK\nC: HELP\nS: 214 2.0.0 See RFC 5321\n", 0),
     ],
 )  # fmt: skip
@@ -212,7 +212,7 @@ def test_lmtp_replies_for_each_recipient() -> None:
     play(
         f"{hello}{data}C: all\nC: .\nS: 250 2.0.0 OK\nS: 250 2.0.0 OK\n"
         f"{data}C: spam\nC: .\nS: 550 5.7.1 no\nS: 550 5.7.1 no\n"
-        f"{data}C: each\nC: .\nS: 250 ok\nS: 550 5.7.1 no\n{QUIT}",
+        f"{data}C: each\nC: .\nS: 250 2.0.0 ok\nS: 550 5.7.1 no\n{QUIT}",
         lmtp=True,
     )
 
@@ -523,7 +523,7 @@ def test_a_handler_may_answer_by_coroutines() -> None:
         await server.close()
         return [recipient.reply for recipient in result.recipients]
 
-    assert asyncio.run(main()) == [smtp.Reply(250, "taken"), NO]
+    assert asyncio.run(main()) == [smtp.Reply(250, "taken", smtp.EnhancedCode(2, 0, 0)), NO]
 
 
 # ------------------------------------------------------------------------------------- smtplib
@@ -555,8 +555,8 @@ def test_smtplib_sends_to_our_server() -> None:
                 client.sendmail("a@b", ["bad@d"], b"x")
             with pytest.raises(smtplib.SMTPDataError):
                 client.sendmail("a@b", ["c@d"], b"spam")
-            assert client.verify("alice") == (250, b"<alice@example.com>")
-            assert client.docmd("XFOO") == (250, b"done")
+            assert client.verify("alice") == (250, b"2.5.0 <alice@example.com>")
+            assert client.docmd("XFOO") == (250, b"2.0.0 done")
             assert client.noop()[0] == 250
     bodies = [entry for entry in log if isinstance(entry, bytes)]
     expected = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))

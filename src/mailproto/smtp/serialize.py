@@ -98,8 +98,13 @@ def serialize_command(command: Command) -> bytes:
         raise LocalProtocolError(f"{error.object!r} cannot be written as UTF-8") from None
 
 
-def serialize_reply(reply: Reply, *, enhanced: bool = True) -> bytes:
-    """All lines of a reply, preceded by its enhanced status code where ``enhanced`` says so."""
+def serialize_reply(
+    reply: Reply, *, enhanced: bool = True, default: EnhancedCode | None = None
+) -> bytes:
+    """All lines of a reply, preceded by its enhanced status code where ``enhanced`` says so.
+
+    ``default`` is the code of a reply that has none.
+    """
     code, lines, status = reply.code, reply.lines, reply.enhanced
     if not 200 <= code <= 599:
         raise LocalProtocolError(f"{code} is not a reply code")
@@ -107,11 +112,13 @@ def serialize_reply(reply: Reply, *, enhanced: bool = True) -> bytes:
         raise LocalProtocolError("a reply has at least one line")
     prefix = ""
     if enhanced:
+        if status is None:
+            if any(begins_with_enhanced_code(code, line) for line in lines):
+                raise LocalProtocolError(f"enhanced status code inside the text of {reply!r}")
+            status = default
         if status is not None:
             _check_status(code, status)
             prefix = f"{status} "
-        elif any(begins_with_enhanced_code(code, line) for line in lines):
-            raise LocalProtocolError(f"enhanced status code inside the text of {reply!r}")
     for line in lines:
         if _REPLY_TEXT.fullmatch(line) is None:
             raise LocalProtocolError(f"CR, LF or NUL in the text of a reply: {line!r}")

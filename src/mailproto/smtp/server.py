@@ -91,6 +91,11 @@ _OK: Final[Mapping[type, Reply]] = {
     AuthCancel: Reply(501, "Authentication cancelled", EnhancedCode(5, 7, 0)),
     OtherCommand: Reply(500, "Command not recognized", EnhancedCode(5, 5, 2)),
 }
+# The enhanced status codes of success; RFC 4954 section 6 has the one of AUTH.
+_SUCCESS: Final = {
+    **{kind: reply.enhanced for kind, reply in _OK.items() if reply.code < 300},
+    **dict.fromkeys((Auth, AuthResponse), EnhancedCode(2, 7, 0)),
+}
 # How they go over the wire: without enhanced status codes, and with them.
 _CANONICAL: Final = tuple(
     {k: (reply.code, serialize_reply(reply, enhanced=enhanced)) for k, reply in _OK.items()}
@@ -490,7 +495,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
         In LMTP the end of the content takes a reply for each accepted recipient, in order. After
         a RemoteProtocolError one more 4yz or 5yz may be sent. A reply that is not ASCII goes out
-        as it is only to a client that has said SMTPUTF8 (RFC 6531 section 3.7.4). Raises
+        as it is only to a client that has said SMTPUTF8 (RFC 6531 section 3.7.4). One without an
+        enhanced status code gets that of ``accept()`` or, for a refusal, one that says no more
+        than its class, where such codes are offered (RFC 2034 section 4). Raises
         LocalProtocolError for a reply that does not fit.
         """
         kind = type(self._in_hand)
@@ -505,9 +512,14 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if not all(map(str.isascii, item.lines)) and not self._takes_utf8():
             item = in_ascii(item, query=kind is Vrfy or kind is Expn)
         self._check_fit(item.code)
-        greeting = self._in_hand is None and self._session.state is State.GREETING
+        greeting = (
+            self._session.state is State.GREETING
+            if self._in_hand is None
+            else kind is XClient and item.positive
+        )
         enhanced = self._policy.offer.enhanced_codes and not (greeting or kind in HELLOS)
-        self._write(serialize_reply(item, enhanced=enhanced))
+        default = _status(kind, item.code) if enhanced and item.enhanced is None else None
+        self._write(serialize_reply(item, enhanced=enhanced, default=default))
         self._answered(item.code)
 
     def resume(self, offset: int, recipients: int) -> None:
@@ -628,6 +640,15 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             authenticating = self._session.state is State.AUTHENTICATING
             return _RESPONSE_TOO_LONG if authenticating else _LINE_TOO_LONG
         return Reply(421, "Closing the connection after a protocol error", _NO_SERVICE)
+
+
+def _status(kind: type, code: int) -> EnhancedCode | None:
+    """The enhanced status code of a reply to a command that was given none (RFC 2034 section 4)."""
+    if 300 <= code < 400:
+        return None
+    canonical = _SUCCESS.get(kind) if code < 300 else None
+    # RFC 3463 section 3.1: other undefined status.
+    return EnhancedCode(code // 100, 0, 0) if canonical is None else canonical
 
 
 def _refuse_another_protocol(line: bytes) -> None:

@@ -15,6 +15,8 @@ from typing import Final
 
 import attrs
 
+from mailproto._core.machine import Trace
+
 __all__ = ["Case", "Turn", "without_flood"]
 
 _SEPARATOR: Final = b"\xff"
@@ -64,6 +66,10 @@ class Case:
         """Whether option ``bit`` (0 to 15) is on."""
         return bool(self.options >> bit & 1)
 
+    def trace(self, bit: int) -> Trace | None:
+        """A trace that nobody reads, where option ``bit`` is on."""
+        return _unread if self.option(bit) else None
+
     @property
     def flood(self) -> bool:
         """Whether the last turn is to be repeated, with small limits, for memory and time."""
@@ -73,6 +79,10 @@ class Case:
     def data(self) -> bytes:
         """What the peer sends in all."""
         return b"".join([turn.data for turn in self.turns])
+
+
+def _unread(side: object, line: object) -> None:
+    """Take note of nothing."""
 
 
 def without_flood(data: bytes) -> bytes:

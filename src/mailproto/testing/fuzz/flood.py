@@ -14,11 +14,12 @@ from typing_extensions import TypeVar
 
 from mailproto._core.machine import PAUSED
 from mailproto.errors import RemoteProtocolError
+from mailproto.testing.chop import Outcome
 from mailproto.testing.fuzz.case import Case
-from mailproto.testing.fuzz.conversation import Conversation, Player, Speaker, Violation
+from mailproto.testing.fuzz.conversation import Conversation, Player, Speaker, Violation, check
 from mailproto.testing.growth import assert_linear
 
-__all__ = ["check_flood", "check_linear", "check_memory"]
+__all__ = ["check_case", "check_flood", "check_linear", "check_memory"]
 
 _PIECE: Final = 1448
 _SMALL: Final = 16 * 1024
@@ -38,6 +39,17 @@ class _Dropping(list[object]):
 class _DroppingOctets(list[bytes]):
     def append(self, item: bytes, /) -> None:
         pass
+
+
+def check_case(
+    data: bytes, make: Callable[[Case], M], play: Callable[[Conversation[M]], Player[M]]
+) -> Outcome:
+    """``check`` of the case that ``data`` means, and ``check_flood`` where it asks for that."""
+    case = Case.parse(data)
+    outcome = check(case, make, play)
+    if case.flood:
+        check_flood(case, make, play)
+    return outcome
 
 
 def check_flood(

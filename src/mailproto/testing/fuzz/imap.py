@@ -9,32 +9,22 @@ from typing import Final
 from mailproto import imap
 from mailproto._core.machine import PAUSED
 from mailproto.testing.fuzz.case import Case, Turn
-from mailproto.testing.fuzz.conversation import Conversation, Violation, check, heard
-from mailproto.testing.fuzz.flood import check_flood
+from mailproto.testing.fuzz.conversation import Conversation, Violation, heard
+from mailproto.testing.fuzz.flood import check_case
 
 __all__ = ["client", "server"]
 
 
 def server(data: bytes) -> None:
     """``imap.Server``: any client and any application; what it says is read by ``imap.Client``."""
-    case = Case.parse(data)
-    found = check(case, _new_server, _Application)
+    found = check_case(data, _new_server, _Application)
     if found.error is None and found.output.count(b"\r\n") > 10_000:
         raise Violation(f"{len(found.output)} octets of output for {len(data)} of input")
-    if case.flood:
-        check_flood(case, _new_server, _Application)
 
 
 def client(data: bytes) -> None:
     """``imap.Client``: any server, and an application that sends what it likes."""
-    case = Case.parse(data)
-    check(case, _new_client, _User)
-    if case.flood:
-        check_flood(case, _new_client, _User)
-
-
-def _ignore(side: object, line: object) -> None:
-    """A trace that nobody reads."""
+    check_case(data, _new_client, _User)
 
 
 # ------------------------------------------------------------------------------------- server
@@ -61,7 +51,7 @@ def _new_server(case: Case) -> imap.Server:
         insecure_auth=not on(5),
         extensions=() if on(4) else imap.EXTENSIONS,
     )
-    return imap.Server(offer=offer, tls=on(1), limits=limits, trace=_ignore if on(13) else None)
+    return imap.Server(offer=offer, tls=on(1), limits=limits, trace=case.trace(13))
 
 
 class _Application:
@@ -291,9 +281,7 @@ def _new_client(case: Case) -> imap.Client:
         limits = imap.IMAPClientLimits(
             line=512, response=1024, literal_threshold=16, depth=5, pending_commands=3
         )
-    machine = imap.Client(
-        tls=on(1), allow_insecure_auth=on(2), limits=limits, trace=_ignore if on(6) else None
-    )
+    machine = imap.Client(tls=on(1), allow_insecure_auth=on(2), limits=limits, trace=case.trace(6))
     if on(7):
         machine.receive_data(b"* PREAUTH [CAPABILITY IMAP4rev1%s] x\r\n" % _capabilities(on(8)))
         machine.next_event()

@@ -9,8 +9,8 @@ from mailproto import pop3
 from mailproto._core.machine import PAUSED
 from mailproto.testing.chop import joined
 from mailproto.testing.fuzz.case import Case, Turn
-from mailproto.testing.fuzz.conversation import Conversation, Violation, check, heard
-from mailproto.testing.fuzz.flood import check_flood
+from mailproto.testing.fuzz.conversation import Conversation, Violation, heard
+from mailproto.testing.fuzz.flood import check_case
 
 __all__ = ["client", "server"]
 
@@ -20,22 +20,12 @@ _CAPABLE: Final = b"+OK\r\nUSER\r\nUTF8 USER\r\nPIPELINING\r\nSTLS\r\nSASL PLAIN
 
 def server(data: bytes) -> None:
     """``pop3.Server``: any client and any application; what it says is read by ``pop3.Client``."""
-    case = Case.parse(data)
-    check(case, _new_server, _Application)
-    if case.flood:
-        check_flood(case, _new_server, _Application)
+    check_case(data, _new_server, _Application)
 
 
 def client(data: bytes) -> None:
     """``pop3.Client``: any server, and an application that sends what it likes."""
-    case = Case.parse(data)
-    check(case, _new_client, _User)
-    if case.flood:
-        check_flood(case, _new_client, _User)
-
-
-def _ignore(side: object, line: object) -> None:
-    """A trace that nobody reads."""
+    check_case(data, _new_client, _User)
 
 
 # ------------------------------------------------------------------------------------- server
@@ -59,7 +49,7 @@ def _new_server(case: Case) -> pop3.Server:
         expire=pop3.Expire(None) if on(9) else None,
         implementation="x" if on(9) else None,
     )
-    return pop3.Server(offer=offer, tls=on(1), limits=limits, trace=_ignore if on(13) else None)
+    return pop3.Server(offer=offer, tls=on(1), limits=limits, trace=case.trace(13))
 
 
 class _Application:
@@ -308,7 +298,7 @@ def _new_client(case: Case) -> pop3.Client:
         limits = pop3.POP3ClientLimits(
             response_line=128, listing_lines=10, capabilities=512, pending_commands=3
         )
-    machine = pop3.Client(tls=on(1), apop=on(2), limits=limits, trace=_ignore if on(6) else None)
+    machine = pop3.Client(tls=on(1), apop=on(2), limits=limits, trace=case.trace(6))
     if on(7):
         machine.receive_data(b"+OK " + _TIMESTAMP.encode() + b"\r\n")
         machine.next_event()

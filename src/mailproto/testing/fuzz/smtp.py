@@ -9,8 +9,8 @@ from mailproto import smtp
 from mailproto._core.machine import PAUSED
 from mailproto.errors import LocalProtocolError
 from mailproto.testing.fuzz.case import Case, Turn
-from mailproto.testing.fuzz.conversation import Conversation, Violation, check, heard
-from mailproto.testing.fuzz.flood import check_flood
+from mailproto.testing.fuzz.conversation import Conversation, Violation, heard
+from mailproto.testing.fuzz.flood import check_case
 
 __all__ = ["client", "server"]
 
@@ -20,18 +20,12 @@ _EXTENDED: Final = b"250-x\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 STARTTLS\r
 
 def server(data: bytes) -> None:
     """``smtp.Server``: any client and any application; what it says is read by ``smtp.Client``."""
-    case = Case.parse(data)
-    check(case, _new_server, _Application)
-    if case.flood:
-        check_flood(case, _new_server, _Application)
+    check_case(data, _new_server, _Application)
 
 
 def client(data: bytes) -> None:
     """``smtp.Client``: any server, and an application that sends what it likes."""
-    case = Case.parse(data)
-    check(case, _new_client, _User)
-    if case.flood:
-        check_flood(case, _new_client, _User)
+    check_case(data, _new_client, _User)
 
 
 # ------------------------------------------------------------------------------------- server
@@ -64,12 +58,8 @@ def _new_server(case: Case) -> smtp.Server:
         trust_auth_parameter=on(6),
         bare_newlines=_BARE[(case.options >> 11 & 3) % len(_BARE)],
         limits=limits,
-        trace=_ignore if on(13) else None,
+        trace=case.trace(13),
     )
-
-
-def _ignore(side: object, line: object) -> None:
-    """A trace that nobody reads."""
 
 
 class _Application:
@@ -226,7 +216,7 @@ def _new_client(case: Case) -> smtp.Client:
         bare_newlines=smtp.BareNewlines.REPAIR if on(3) else smtp.BareNewlines.REJECT,
         long_lines=on(4),
         limits=limits,
-        trace=_ignore if on(6) else None,
+        trace=case.trace(6),
     )
     if on(7):
         machine.receive_data(b"220 x\r\n")

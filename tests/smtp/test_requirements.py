@@ -54,7 +54,7 @@ OPTIONS = smtp.Offer(
 )
 
 
-@pytest.mark.parity("smtp-server ENHANCEDSTATUSCODES")
+@pytest.mark.parity("smtp-server enhanced status codes")
 @pytest.mark.parametrize("reply", [NO, LATER, BYE], ids=str)
 @pytest.mark.parametrize(
     "line",
@@ -70,7 +70,7 @@ def test_P19_RFC_2034_section_4_every_refusal_has_a_code(line: str, reply: smtp.
     )
 
 
-@pytest.mark.parity("smtp-server ENHANCEDSTATUSCODES")
+@pytest.mark.parity("smtp-server enhanced status codes")
 def test_P19_RFC_2034_section_4_every_success_has_a_code() -> None:
     machine = server(offer=OPTIONS)
     for line, reply, said in (

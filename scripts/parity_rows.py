@@ -133,6 +133,9 @@ SECTIONS: Final = {
             **SMTP_BOTH,
         },
     ),
-    "pop3-client": ("POP3 clients", POP3),
+    "pop3-client": (
+        "POP3 clients",
+        {**POP3, "quirks": "none", "downloads": "RFC 1939 sections 6 to 8"},
+    ),
     "pop3-server": ("POP3 servers", POP3),
 }

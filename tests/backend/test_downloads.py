@@ -16,10 +16,10 @@ ODD = 'a b\xe9"\\\x7f'
 
 
 def fetch(directory: DownloadDirectory, unique_id: str, content: bytes, now: float = 5.0) -> None:
-    incoming = directory.begin(unique_id, now)
+    incoming = directory.begin()
     for octet in content:
         incoming.write(bytes((octet,)))
-    incoming.keep()
+    incoming.keep(unique_id, now)
 
 
 def mail(path: Path) -> list[bytes]:
@@ -50,11 +50,11 @@ def test_messages_are_files_and_unique_ids_are_remembered(tmp_path: Path) -> Non
 
 def test_a_message_that_is_discarded_or_dropped_leaves_nothing(tmp_path: Path) -> None:
     directory = DownloadDirectory(tmp_path)
-    incoming = directory.begin("one", 0.0)
+    incoming = directory.begin()
     incoming.write(ONE)
     incoming.discard()
     assert list(tmp_path.iterdir()) == []
-    dropped = directory.begin("one", 0.0)
+    dropped = directory.begin()
     dropped.write(ONE)
     dropped.discard()
     assert DownloadDirectory(tmp_path).kept() == {}
@@ -64,10 +64,10 @@ def test_a_message_that_is_discarded_or_dropped_leaves_nothing(tmp_path: Path) -
 def test_maildrops_share_a_directory_and_not_their_memory(tmp_path: Path) -> None:
     alice, bob = DownloadDirectory(tmp_path, "alice"), DownloadDirectory(tmp_path, "bob")
     fetch(alice, "1", ONE)
-    under_way = bob.begin("1", 0.0)
+    under_way = bob.begin()
     under_way.write(TWO)
     assert alice.kept() == {"1": 5.0}
-    under_way.keep()
+    under_way.keep("1", 0.0)
     assert bob.kept() == {"1": 0.0}
     assert mail(tmp_path) == [ONE, TWO]
 
@@ -164,6 +164,6 @@ def test_what_the_file_system_refuses_is_a_store_failure(tmp_path: Path) -> None
     with pytest.raises(StoreFailure, match="file"):
         directory.kept()
     with pytest.raises(StoreFailure, match="file"):
-        directory.begin("one", 0.0)
+        directory.begin()
     with pytest.raises(StoreFailure, match="file"):
         directory.forget(["one"])

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Collection
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore
@@ -13,10 +15,11 @@ from mailproto.backend.directory import Users
 from mailproto.errors import CommandFailed, ConnectionLost
 from mailproto.flows.effects import Effect, Flow, Read, Write
 from mailproto.flows.pop3_client import Session
-from mailproto.flows.pop3_download import Downloaded, download
+from mailproto.flows.pop3_download import ContentName, Downloaded, download
 from mailproto.flows.pop3_server import Context, serve
 from mailproto.flows.shutdown import Shutdown
 from mailproto.testing import converse, peer, transcript
+from mailproto.testing.chop import octets, random_cuts
 
 USERS = Users({"alice": "secret"})
 DAY = 86_400.0
@@ -26,16 +29,16 @@ MAIL = [b"Subject: %d\r\n\r\n" % number + b"line\r\n" * number for number in ran
 class Received:
     """One message under way."""
 
-    def __init__(self, arrivals: Kept, unique_id: str, now: float) -> None:
-        self._arrivals, self._unique_id, self._now = arrivals, unique_id, now
+    def __init__(self, arrivals: Kept) -> None:
+        self._arrivals = arrivals
         self._data = b""
 
     def write(self, data: bytes) -> None:
         self._data += data
 
-    def keep(self) -> None:
+    def keep(self, unique_id: str, now: float) -> None:
         self._arrivals.messages.append(self._data)
-        self._arrivals.times[self._unique_id] = self._now
+        self._arrivals.times[unique_id] = now
 
     def discard(self) -> None:
         self._arrivals.discarded += 1
@@ -52,8 +55,8 @@ class Kept:
     def kept(self) -> dict[str, float]:
         return self.times
 
-    def begin(self, unique_id: str, now: float) -> Received:
-        return Received(self, unique_id, now)
+    def begin(self) -> Received:
+        return Received(self)
 
     def forget(self, unique_ids: Collection[str]) -> None:
         for unique_id in unique_ids:
@@ -213,10 +216,146 @@ def test_a_message_that_breaks_off_is_discarded() -> None:
     assert arrivals.discarded == 1
 
 
-def test_without_uidl_nothing_is_downloaded() -> None:
-    arrivals = Kept()
+# ------------------------------------------------------------------- servers without UIDL (P20)
+
+
+def old_server(store: MemoryStore, *, announced: bool = False) -> Flow[None]:
+    """Our server, as it was before UIDL was invented: unknown, and not announced."""
+    context = Context(store, USERS, Shutdown(), sasl.Offer())
+    flow = serve(context.machine(tls=True), context)
+    result: object = None
+    asked = False
+    while True:
+        try:
+            effect: Effect = flow.send(result)
+        except StopIteration:
+            return
+        if isinstance(effect, Write):
+            data = effect.data if announced else effect.data.replace(b"UIDL\r\n", b"")
+            if asked:
+                data = b"-ERR unknown command\r\n"
+            asked = False
+            result = yield Write(data)
+            continue
+        result = yield effect
+        if isinstance(effect, Read) and result:
+            asked = result == b"UIDL\r\n"
+
+
+def run_old(
+    store: MemoryStore,
+    arrivals: Kept,
+    *,
+    now: float = 0.0,
+    leave_days: float | None = 0,
+    cut: int | None = None,
+    announced: bool = False,
+) -> tuple[Downloaded, frozenset[pop3.Quirk]]:
+    session = Session(pop3.Client(tls=True))
+
+    def client() -> Flow[Downloaded]:
+        yield from session.greet()
+        yield from session.login("alice", "secret")
+        return (yield from download(session, arrivals, now=now, leave_days=leave_days))
+
+    flow = client() if cut is None else cut_after(client(), cut)
+    done = converse(flow, old_server(store, announced=announced))[0]
+    return done, session.quirks
+
+
+@pytest.mark.parity("pop3-client quirks")
+@pytest.mark.parametrize("leave_days", [0, None])
+def test_P20_P22_a_download_without_uidl_is_cut_anywhere_and_completed(
+    leave_days: float | None,
+) -> None:
+    for cut in itertools.count():
+        store, arrivals = maildrop(*MAIL), Kept()
+        try:
+            run_old(store, arrivals, cut=cut, leave_days=leave_days)
+        except ConnectionLost:
+            assert left(store) in (0, 3)
+            assert left(store) == 3 or len(arrivals.messages) == 3
+            _, quirks = run_old(store, arrivals, leave_days=leave_days)
+            assert pop3.Quirk.NO_UIDL in quirks
+        else:
+            assert cut > 10
+            break
+        assert arrivals.messages == MAIL
+        assert left(store) == (0 if leave_days == 0 else 3)
+
+
+def test_P20_without_uidl_messages_stay_for_the_days_they_are_left() -> None:
+    store, arrivals = maildrop(*MAIL, MAIL[0]), Kept()
+    assert run_old(store, arrivals, leave_days=7)[0] == Downloaded(3, 0, 4)
+    assert run_old(store, arrivals, now=6.9 * DAY, leave_days=7)[0] == Downloaded(0, 0, 4)
+    draft = store.draft()
+    draft.write(b"late\r\n")
+    store.deliver(draft, {"alice": b""})
+    assert run_old(store, arrivals, now=7.0 * DAY, leave_days=7)[0] == Downloaded(1, 4, 1)
+    assert arrivals.messages == [*MAIL, b"late\r\n"]
+    assert run_old(store, arrivals, now=8.0 * DAY)[0] == Downloaded(0, 1, 0)
+    assert run_old(store, arrivals)[0] == Downloaded(0, 0, 0)
+    assert arrivals.times == {}
+
+
+def test_P20_names_are_of_one_kind_as_long_as_any_is_remembered() -> None:
+    """A server that has UIDL now and then neither doubles a message nor loses one."""
+    store, arrivals = maildrop(*MAIL), Kept()
+    run_old(store, arrivals, leave_days=None)
+    assert run(store, arrivals, leave_days=None) == Downloaded(0, 0, 3)
+    assert run(store, arrivals) == Downloaded(0, 3, 0)
+    assert run(store, arrivals) == Downloaded(0, 0, 0)
+    store = maildrop(*MAIL)
+    run(store, arrivals, leave_days=None)
     with pytest.raises(CommandFailed, match="UIDL"):
-        scripted("    S: -ERR unknown\n", arrivals)
+        run_old(store, arrivals)
+    assert arrivals.messages == [*MAIL, *MAIL]
+
+
+def test_P20_uidl_that_is_announced_and_refused_is_a_failure() -> None:
+    store, arrivals = maildrop(*MAIL), Kept()
+    with pytest.raises(CommandFailed, match="UIDL"):
+        run_old(store, arrivals, announced=True)
+    with pytest.raises(CommandFailed, match="UIDL"):
+        scripted("    S: -ERR [SYS/TEMP] later\n", arrivals)
+    assert arrivals.messages == []
+    assert left(store) == 3
+
+
+CONTENTS = [
+    b"",
+    b"\r\n",
+    b"\r\n\r\nStatus: RO\r\n",
+    b"Subject: x\r\n\r\nbody\r\n",
+    b"Subject: x\r\n\r\nother body\r\n",
+    b"Subject: x\r\nbody\r\n",
+    b"Subject: " + b"x" * 2000 + b"\r\nStatus: RO\r\n\r\nbody\r\n",
+    b"Subject: " + b"x" * 2000 + b"\r\nStatus: O\r\n\r\nbody\r\n",
+    b"Subject: x\r\n" * 200 + b"\r\nbody\r\n",
+    b"no header",
+]
+
+
+def name_of(*pieces: bytes) -> str:
+    name = ContentName()
+    for piece in pieces:
+        name.feed(piece)
+    return name.name
+
+
+@given(st.sampled_from(CONTENTS), st.integers(0, 99))
+def test_P20_contents_have_names_of_their_own_however_they_come(content: bytes, seed: int) -> None:
+    assert len({name_of(each) for each in CONTENTS}) == len(CONTENTS)
+    assert name_of(*random_cuts(content, seed)) == name_of(content) == name_of(*octets(content))
+
+
+def test_P20_what_reading_a_message_changes_is_not_in_its_name() -> None:
+    """Servers over mbox files add Status when a message was read."""
+    plain = b"Subject: x\r\n\r\nStatus: not a field\r\n"
+    for field in (b"Status: RO\r\n", b"x-status: A\r\n", b"X-UIDL: 7\r\n"):
+        assert name_of(field + plain) == name_of(plain)
+        assert name_of(plain.replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n")) == name_of(plain)
+        assert name_of(plain + field) != name_of(plain)
 
 
 def test_what_update_could_not_remove_is_removed_by_the_next_run() -> None:

@@ -725,7 +725,7 @@ def test_P25_only_crlf_ends_a_line(end: bytes) -> None:
 @pytest.mark.parametrize("end", [b"\n.\n", b"\r.\r", b"\r\n.\n", b"\n.\r\n", b"\r\n.\r", b".\r\n."])
 def test_P25_only_crlf_dot_crlf_ends_a_message(end: bytes) -> None:
     client = make_client((pop3.Retr(1),))
-    client.receive_data(b"+OK\r\ntext" + end + b"more")
+    client.receive_data(b"+OK\r\ntext" + end + b"more\r\n")
     events = []
     while (event := client.next_event()) is not pop3.NEED_DATA:
         events.append(event)

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
@@ -31,8 +32,8 @@ class Incoming(Protocol):
         """Add octets at the end."""
         ...
 
-    def keep(self) -> Maybe[None]:
-        """Store the message and remember its unique-id, in one step, durably."""
+    def keep(self, unique_id: str, now: float) -> Maybe[None]:
+        """Store the message and remember its unique-id and the time, in one step, durably."""
         ...
 
     def discard(self) -> Maybe[None]:
@@ -51,8 +52,8 @@ class Arrivals(Protocol):
         """Unique-ids that were kept and not forgotten, with the time of each in seconds."""
         ...
 
-    def begin(self, unique_id: str, now: float) -> Maybe[Incoming]:
-        """Begin to receive the message of that unique-id; ``now`` is the time to remember."""
+    def begin(self) -> Maybe[Incoming]:
+        """Begin to receive a message."""
         ...
 
     def forget(self, unique_ids: Collection[str]) -> Maybe[None]:
@@ -91,13 +92,12 @@ class DownloadDirectory:
                     part.unlink()
             return times
 
-    def begin(self, unique_id: str, now: float) -> Incoming:
+    def begin(self) -> Incoming:
         """A message in a hidden file of its own."""
-        name = self._name(unique_id)
         with _told(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part = self.path / f".{name}.part"
-            return _File(self, part, open(part, "wb", opener=_private), (unique_id, now))
+            number, part = tempfile.mkstemp(".part", f".{self._prefix}-", self.path)
+            return _File(self, Path(part), open(number, "wb"))
 
     def forget(self, unique_ids: Collection[str]) -> None:
         """Write the memory anew without these."""
@@ -116,6 +116,8 @@ class DownloadDirectory:
     def remember(self, part: Path, unique_id: str, now: float) -> None:
         """Keep a message whose octets are safe in ``part``: the line that is written counts."""
         with _told(self.path):
+            # By this name ``kept`` knows it, if nothing more can be done.
+            part = part.rename(self.path / f".{self._name(unique_id)}.part")
             with open(self._seen, "ab", opener=_private) as file:
                 file.write(_line(unique_id, now))
                 _sync(file)
@@ -165,27 +167,20 @@ class DownloadDirectory:
 class _File:
     """A message on its way into a directory."""
 
-    def __init__(
-        self,
-        directory: DownloadDirectory,
-        part: Path,
-        file: IO[bytes],
-        remembered: tuple[str, float],
-    ) -> None:
+    def __init__(self, directory: DownloadDirectory, part: Path, file: IO[bytes]) -> None:
         self._directory = directory
         self._part = part
         self._file = file
-        self._remembered = remembered
 
     def write(self, data: bytes) -> None:
         with _told(self._part):
             self._file.write(data)
 
-    def keep(self) -> None:
+    def keep(self, unique_id: str, now: float) -> None:
         with _told(self._part):
             _sync(self._file)
             self._file.close()
-        self._directory.remember(self._part, *self._remembered)
+        self._directory.remember(self._part, unique_id, now)
 
     def discard(self) -> None:
         with _told(self._part):

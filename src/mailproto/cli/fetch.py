@@ -13,7 +13,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mailproto import imap, sync
+from mailproto import imap, pop3, sync
 from mailproto._core.limits import IMAPClientLimits
 from mailproto.backend import DownloadDirectory, StoreFailure
 from mailproto.cli.progress import Progress
@@ -110,6 +110,13 @@ def _fetch_new(options: argparse.Namespace) -> int:
 
 
 def _maildrop(options: argparse.Namespace) -> sync.pop3.Client:
+    told = set[pop3.Quirk]()
+
+    def tell(quirk: pop3.Quirk, _: pop3.Command | None) -> None:
+        if quirk not in told:
+            told.add(quirk)
+            print(f"the server departs from the RFCs: {quirk.name}", file=sys.stderr)
+
     return sync.pop3.connect(
         options.host,
         options.port,
@@ -117,6 +124,7 @@ def _maildrop(options: argparse.Namespace) -> sync.pop3.Client:
         login=login(options),
         tls_context=trust(options.ca),
         allow_insecure_auth=options.allow_insecure_auth,
+        on_quirk=tell,
     )
 
 

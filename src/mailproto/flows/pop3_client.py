@@ -48,6 +48,8 @@ class Session:
         yield from session.quit()
 
     ``timeout`` bounds the wait for each answer in seconds (``None``: what the machine suggests).
+    ``missing_crlf`` puts up with a server whose messages run into their final dot, by the sizes
+    that LIST tells (``pop3.Retr.octets``).
 
     Every method raises CommandFailed for ``-ERR`` (AuthenticationFailed where the credentials are
     at fault), ProtocolError for an answer that makes no sense, RemoteProtocolError when the
@@ -61,6 +63,7 @@ class Session:
         *,
         allow_insecure_auth: bool = False,
         timeout: float | None = None,
+        missing_crlf: bool = False,
     ) -> None:
         self.machine = machine
         """The machine: its ``state``, ``capabilities``, ``quirks`` may be read at any time."""
@@ -68,6 +71,8 @@ class Session:
         """What the TLS handshake has established; whoever does that from outside sets it."""
         self._allow_insecure_auth = allow_insecure_auth
         self._timeout = timeout
+        # What LIST has told, where messages may end without CRLF.
+        self._sizes: dict[int, int] | None = {} if missing_crlf else None
         self._since_renewal = 0
 
     @property
@@ -95,6 +100,12 @@ class Session:
             return pop3.Capabilities(user=True)
         return self._expect(answer, pop3.Capabilities)
 
+    def _known(self) -> Flow[pop3.Capabilities]:
+        """What CAPA has told, asked for once."""
+        if pop3.Quirk.NO_CAPA in self.quirks:
+            return pop3.Capabilities(user=True)
+        return self.machine.capabilities or (yield from self.capabilities())
+
     def start_tls(self) -> Flow[None]:
         """Go on under TLS by STLS. Raises SecurityError if the server refuses it."""
         answer = yield from self._answer(pop3.Stls())
@@ -114,10 +125,7 @@ class Session:
         """
         if self.machine.utf8:
             return True
-        capabilities = self.machine.capabilities
-        if capabilities is None:
-            capabilities = yield from self.capabilities()
-        if capabilities.utf8:
+        if (yield from self._known()).utf8:
             yield from self._answer(pop3.Utf8())
         return self.machine.utf8
 
@@ -126,9 +134,7 @@ class Session:
 
         Raises SecurityError without TLS unless ``allow_insecure_auth``.
         """
-        capabilities = self.machine.capabilities
-        if capabilities is None:
-            capabilities = yield from self.capabilities()
+        capabilities = yield from self._known()
         credentials = sasl.PasswordCredentials(user, password)
         if capabilities.sasl:
             try:
@@ -158,8 +164,7 @@ class Session:
         Raises SecurityError if no mechanism is acceptable, or if the server did not prove itself
         where the mechanism has it do so: then close the connection.
         """
-        if self.machine.capabilities is None:
-            yield from self.capabilities()
+        yield from self._known()
         yield from self._exchange(self._choose(credentials, mechanisms, floor, channel_binding))
 
     def _choose(
@@ -235,6 +240,8 @@ class Session:
             return {found.message: found.octets}
         sizes: dict[int, int] = {}
         yield from self._listing(pop3.ScanListings, lambda piece: sizes.update(piece.entries))
+        if self._sizes is not None:
+            self._sizes = dict(sizes)
         return sizes
 
     def uidl(self, message: int | None = None) -> Flow[dict[int, str]]:
@@ -251,14 +258,14 @@ class Session:
 
     def retrieve(self, message: int) -> Flow[bytes]:
         """A whole message."""
-        return (yield from self._message(pop3.Retr(message)))
+        return (yield from self._message((yield from self._retr(message))))
 
     def retrieve_into(self, message: int, take: Callable[[bytes], object]) -> Flow[int]:
         """A whole message in pieces, as they come, for ``take`` (a file's ``write``); its octets.
 
         What ``take`` raises ends the session, for the rest of the message is still to come.
         """
-        return (yield from self._into(pop3.Retr(message), take))
+        return (yield from self._into((yield from self._retr(message)), take))
 
     def top_into(self, message: int, lines: int, take: Callable[[bytes], object]) -> Flow[int]:
         """What ``top`` gives, in pieces for ``take`` as ``retrieve_into`` has it."""
@@ -375,6 +382,13 @@ class Session:
             self._since_renewal = 0
             yield from deadline(self._seconds)
         return event.data
+
+    def _retr(self, message: int) -> Flow[pop3.Retr]:
+        if self._sizes is None:
+            return pop3.Retr(message)
+        if message not in self._sizes:
+            yield from self.list()
+        return pop3.Retr(message, self._sizes.get(message))
 
     def _into(self, command: pop3.Command, take: Callable[[bytes], object]) -> Flow[int]:
         yield from self._granted(command)

@@ -3,21 +3,34 @@
 Two rules make it so: a message and the memory of its unique-id are kept in one step, and nothing
 is deleted on the server before that. A run that ends anywhere leaves every message either kept or
 still on the server, and the next run goes on from there.
+
+A server without UIDL gives messages no lasting names. They are known by what they hold then, which
+is told only after they have come: every run receives all that is left on the server.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from inspect import iscoroutine
 from typing import Final
 
+from mailproto import pop3
 from mailproto._core.frozen import frozen
 from mailproto.backend.downloads import Arrivals
+from mailproto.backend.store import Maybe
+from mailproto.errors import CommandFailed
 from mailproto.flows.effects import Flow, call_blocking
 from mailproto.flows.pop3_client import Session
 
-__all__ = ["Downloaded", "download"]
+__all__ = ["ContentName", "Downloaded", "download"]
 
 _DAY: Final = 86_400.0
+_PREFIX: Final = "SHA-256 of the content: "
+"""Longer than it leaves room for within a unique-id (RFC 1939 section 7): no server gives such."""
+_VOLATILE: Final = (b"status:", b"x-status:", b"x-uidl:")
+"""Fields that servers over mbox files add or change when a message was read."""
+_HEADER_LINE: Final = 998
 
 
 @frozen
@@ -39,35 +52,68 @@ def download(
 
     ``session`` is logged in. ``leave_days`` is how long a message stays on the server after it
     was received: 0 removes it at once, ``None`` never; ``now`` is the time in seconds, from the
-    same clock in every run. Raises CommandFailed if the server has no UIDL, or could not remove
-    what was deleted: the next run does that then. What ``arrivals`` raises ends the session, and
-    nothing is removed.
+    same clock in every run. Raises CommandFailed if the server refuses UIDL although it announces
+    it or had it before, or could not remove what was deleted: the next run does that then. What
+    ``arrivals`` raises ends the session, and nothing is removed.
     """
     kept = dict((yield from call_blocking(arrivals.kept)))
-    unique_ids = yield from session.uidl()
+    unique_ids = yield from _unique_ids(session, kept)
+    messages = (yield from session.list()) if unique_ids is None else unique_ids
+    present: set[str] = set()
     received = removed = 0
-    for message, unique_id in unique_ids.items():
+    for message in messages:
+        unique_id = None if unique_ids is None else unique_ids[message]
         # Identical messages may have one unique-id (RFC 1939 section 7): one of them is enough.
-        if unique_id not in kept:
-            yield from _receive(session, arrivals, message, unique_id, now)
-            kept[unique_id] = now
-            received += 1
+        if unique_id is None or unique_id not in kept:
+            unique_id = yield from _receive(session, arrivals, message, unique_id, kept, now)
+            received += unique_id not in kept
+            kept.setdefault(unique_id, now)
+        present.add(unique_id)
         if leave_days is not None and now - kept[unique_id] >= leave_days * _DAY:
             yield from session.delete(message)
             removed += 1
     yield from session.quit()
-    gone = kept.keys() - unique_ids.values()
+    gone = kept.keys() - present
     if gone:
         yield from call_blocking(arrivals.forget, gone)
-    return Downloaded(received, removed, len(unique_ids) - removed)
+    return Downloaded(received, removed, len(messages) - removed)
+
+
+def _unique_ids(session: Session, kept: Mapping[str, float]) -> Flow[dict[int, str] | None]:
+    """Unique-ids by message number; ``None`` where messages are known by their content."""
+    by_content = any(name.startswith(_PREFIX) for name in kept)
+    try:
+        unique_ids = yield from session.uidl()
+    except CommandFailed:
+        if pop3.Quirk.NO_UIDL not in session.quirks or (kept and not by_content):
+            raise
+        # What was announced and is refused is a failure: names would change from run to run.
+        if pop3.Quirk.NO_CAPA not in session.quirks and (yield from session.capabilities()).uidl:
+            raise
+        return None
+    # The names of one memory are of one kind, or a message that is left would come again.
+    return None if by_content else unique_ids
 
 
 def _receive(
-    session: Session, arrivals: Arrivals, message: int, unique_id: str, now: float
-) -> Flow[None]:
-    incoming = yield from call_blocking(arrivals.begin, unique_id, now)
+    session: Session,
+    arrivals: Arrivals,
+    message: int,
+    unique_id: str | None,
+    kept: Mapping[str, float],
+    now: float,
+) -> Flow[str]:
+    """Keep a message, unless what it holds is there already; its name."""
+    incoming = yield from call_blocking(arrivals.begin)
+    content = ContentName()
+
+    def take(data: bytes) -> Maybe[object]:
+        if unique_id is None:
+            content.feed(data)
+        return incoming.write(data)
+
     try:
-        yield from session.retrieve_into(message, incoming.write)
+        yield from session.retrieve_into(message, take)
     except Exception:
         yield from call_blocking(incoming.discard)
         raise
@@ -77,4 +123,43 @@ def _receive(
         if iscoroutine(discarding):
             discarding.close()
         raise
-    yield from call_blocking(incoming.keep)
+    name = content.name if unique_id is None else unique_id
+    if name in kept:
+        yield from call_blocking(incoming.discard)
+    else:
+        yield from call_blocking(incoming.keep, name, now)
+    return name
+
+
+class ContentName:
+    """The name of a message by its content, without the fields that reading it changes."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        # The header's line that has not ended yet; None behind the header.
+        self._line: bytes | None = b""
+
+    def feed(self, data: bytes) -> None:
+        """The next octets."""
+        if self._line is not None:
+            data = self._line + data
+            at = 0
+            while at < (end := data.find(b"\r\n", at)) <= at + _HEADER_LINE:
+                line = data[at : end + 2]
+                if not line.lower().startswith(_VOLATILE):
+                    self._hash.update(line)
+                at = end + 2
+            if end < 0 and len(data) - at <= _HEADER_LINE + 1:
+                self._line = data[at:]
+                return
+            # The header is over, or this is none.
+            self._line = None
+            data = data[at:]
+        self._hash.update(data)
+
+    @property
+    def name(self) -> str:
+        """The name, once the whole message was fed."""
+        whole = self._hash.copy()
+        whole.update(self._line or b"")
+        return _PREFIX + whole.hexdigest()

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from mailproto._core.dot import BareNewlines, Unstuffer
-from mailproto._core.framer import LineTooLong
+from mailproto._core.dot import BareNewlines, Unstuffer, open_line
+from mailproto._core.framer import Framer, LineTooLong
 from mailproto._core.limits import POP3ClientLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
 from mailproto._core.strict import decode_base64, number
@@ -71,12 +71,15 @@ from mailproto.pop3.responses import (
 )
 from mailproto.pop3.serialize import serialize_command
 from mailproto.pop3.states import STATES_OF, State
+from mailproto.pop3.told_end import ToldEnd
 
 __all__ = ["Client"]
 
 _BLOCK: Final = 65536
 _LOGIN: Final = (Pass, Apop, Auth)
 _NORMAL_LINE: Final = 512
+# Octets of a line of a message without its CRLF (RFC 5322 section 2.1.1).
+_CONTENT_LINE: Final = 998
 
 
 class Client(Machine[ClientEvent, ClientItem]):
@@ -91,7 +94,8 @@ class Client(Machine[ClientEvent, ClientItem]):
         client.data_to_send()               # b"USER mrose\r\n"
 
     Keywords: ``tls`` if the connection begins under TLS; ``apop`` to allow APOP, which rests on
-    MD5; ``limits``; ``trace``.
+    MD5; ``limits``; ``trace``; ``on_quirk``, which is called each time that a quirk was met, with
+    the command in whose answer (``None``: in the greeting).
     """
 
     __slots__ = (
@@ -105,12 +109,15 @@ class Client(Machine[ClientEvent, ClientItem]):
         "_in_answer_to",
         "_limits",
         "_lines",
+        "_on_quirk",
+        "_open_line",
         "_pending",
         "_quirks",
         "_reader",
         "_state",
         "_stray",
         "_timestamp",
+        "_told_end",
         "_odd_lines",
         "_unstuffer",
         "_user_sent",
@@ -124,8 +131,10 @@ class Client(Machine[ClientEvent, ClientItem]):
         apop: bool = False,
         limits: POP3ClientLimits | None = None,
         trace: Trace | None = None,
+        on_quirk: Callable[[Quirk, Command | None], object] | None = None,
     ) -> None:
         self._apop = apop
+        self._on_quirk = on_quirk
         self._limits = limits or POP3ClientLimits()
         super().__init__(tls=tls, trace=trace)
 
@@ -145,7 +154,10 @@ class Client(Machine[ClientEvent, ClientItem]):
         self._stray = False
         self._reader: Callable[[], ClientEvent | ConnectionClosed | Signal] = self._read_greeting
         self._unstuffer: Unstuffer | None = None
+        self._told_end: ToldEnd | None = None
         self._content = 0
+        # Octets of the message's line that has not ended; -1 once one was too long.
+        self._open_line = 0
         self._lines = 0
         self._collected: list[bytes] = []
         self._collected_octets = 0
@@ -162,7 +174,9 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     @property
     def state(self) -> State:
-        """The state of the session as far as answers have come."""
+        """The state as far as answers have come; UPDATE while that to QUIT is due."""
+        if self._state is State.TRANSACTION and self._pending and type(self._pending[0]) is Quit:
+            return State.UPDATE
         return self._state
 
     @property
@@ -315,7 +329,9 @@ class Client(Machine[ClientEvent, ClientItem]):
                 raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
             return None
         if len(line) + 2 > _NORMAL_LINE:
-            self._quirks.add(Quirk.LONG_LINE)
+            if self._reader == self._read_status and self._pending:
+                self._in_answer_to = self._pending[0]
+            self._met(Quirk.LONG_LINE)
         if traced and self._trace is not None:
             self._trace("S", redact_response(line))
         return line
@@ -347,17 +363,17 @@ class Client(Machine[ClientEvent, ClientItem]):
             return NEED_DATA
         if not pending or self._stray:
             raise RemoteProtocolError(f"a response that no command waits for: {line!r}")
+        self._in_answer_to = command = pending[0]
         text = line[4:] if line[:4] == b"+OK " else self._positive(line)
         if text is not None:
-            command = pending.popleft()
-            self._in_answer_to = command
+            pending.popleft()
             return self._granted(command, text)
         text = self._negative(line)
         if text is not None:
-            command = pending.popleft()
-            self._in_answer_to = command
-            self._refused(command)
-            return Err(*parse_text(text))
+            pending.popleft()
+            refusal = Err(*parse_text(text))
+            self._refused(command, refusal)
+            return refusal
         if self._exchange is not None and line[:1] == b"+":
             return self._challenge(line)
         raise RemoteProtocolError(f"neither +OK nor -ERR in {self.waiting_for}: {line!r}")
@@ -367,7 +383,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         if line[:3] == b"+OK" and (len(line) == 3 or line[3] == 32):
             return line[4:]
         if line[:3].upper() == b"+OK":
-            self._quirks.add(Quirk.STATUS_SPELLING)
+            self._met(Quirk.STATUS_SPELLING)
             return line[3:].removeprefix(b" ")
         return None
 
@@ -375,28 +391,27 @@ class Client(Machine[ClientEvent, ClientItem]):
         if line[:4] == b"-ERR" and (len(line) == 4 or line[4] == 32):
             return line[5:]
         if line[:4].upper() == b"-ERR":
-            self._quirks.add(Quirk.STATUS_SPELLING)
+            self._met(Quirk.STATUS_SPELLING)
             return line[4:].removeprefix(b" ")
         return None
 
     def _challenge(self, line: bytes) -> ClientEvent:
         """``+ base64``: the next step of the exchange."""
-        self._in_answer_to = self._pending[0]
         self._exchange = True
         if line[:2] != b"+ ":
-            self._quirks.add(Quirk.CHALLENGE_SPACE)
+            self._met(Quirk.CHALLENGE_SPACE)
         data = decode_base64(line[1:].removeprefix(b" "))
         if data is None:
             return Unparsed(line, "the challenge is not base64: cancel the exchange")
         return Challenge(data)
 
-    def _refused(self, command: Command) -> None:
+    def _refused(self, command: Command, refusal: Err) -> None:
         if isinstance(command, Auth):
             self._exchange = None
         elif isinstance(command, Capa):
-            self._quirks.add(Quirk.NO_CAPA)
-        elif isinstance(command, Uidl) and command.message is None:
-            self._quirks.add(Quirk.NO_UIDL)
+            self._met(Quirk.NO_CAPA)
+        elif isinstance(command, Uidl) and command.message is None and refusal.code is None:
+            self._met(Quirk.NO_UIDL)
         elif isinstance(command, Quit):
             self._state = State.CLOSED
         if isinstance(command, (*_LOGIN, User)):
@@ -411,7 +426,9 @@ class Client(Machine[ClientEvent, ClientItem]):
         match command:
             case Retr() | Top():
                 self._unstuffer = Unstuffer(BareNewlines.PASS)
-                self._content = 0
+                self._content = self._open_line = 0
+                octets = command.octets if isinstance(command, Retr) else None
+                self._told_end = None if octets is None else ToldEnd(octets)
                 self._reader = self._read_body
             case List(None) | Uidl(None):
                 self._lines = 0
@@ -474,7 +491,12 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     def _report(self, quirk: Quirk | None) -> None:
         if quirk is not None:
-            self._quirks.add(quirk)
+            self._met(quirk)
+
+    def _met(self, quirk: Quirk) -> None:
+        self._quirks.add(quirk)
+        if self._on_quirk is not None:
+            self._on_quirk(quirk, self._in_answer_to)
 
     # ------------------------------------------------------------------------ multi-line answers
 
@@ -482,25 +504,46 @@ class Client(Machine[ClientEvent, ClientItem]):
         unstuffer = self._unstuffer
         assert unstuffer is not None
         while True:
-            content, complete = unstuffer.read(self._input)
+            if self._told_end is None:
+                source = self._input
+                if not source.gather(unstuffer.least):
+                    break
+            else:
+                source = self._up_to(self._told_end)
+                if not len(source):
+                    break
+            content, complete = unstuffer.read(source)
             if complete:
+                if source is not self._input:
+                    self._input.unread(source.rest())
                 self._reader = self._read_end_of_message
                 if not content:
                     return self._read_end_of_message()
             if content:
                 self._content += len(content)
+                if self._open_line >= 0:
+                    self._open_line = open_line(content, self._open_line, _CONTENT_LINE)
+                    if self._open_line < 0:
+                        self._met(Quirk.LONG_CONTENT_LINE)
                 return Body(content)
-            if not len(self._input):
-                break
         if self._input.ended:
             raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
         return NEED_DATA
+
+    def _up_to(self, told_end: ToldEnd) -> Framer:
+        """The octets that may be read before it is known whether the message ends without CRLF."""
+        source = told_end.read(self._input)
+        if told_end.decided:
+            self._told_end = None
+            if told_end.missing:
+                self._met(Quirk.MISSING_CRLF)
+        return source
 
     def _read_end_of_message(self) -> ClientEvent:
         assert self._unstuffer is not None
         bare = self._unstuffer.bare
         if bare is not None:
-            self._quirks.add(Quirk.BARE_NEWLINE)
+            self._met(Quirk.BARE_NEWLINE)
         if self._trace is not None:
             self._trace("S", b"<%d octets>" % self._content)
             self._trace("S", b".")
@@ -527,7 +570,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         if isinstance(self._in_answer_to, Capa):
             self._capabilities, malformed = parse_capabilities(lines)
             if malformed:
-                self._quirks.add(Quirk.CAPABILITY_SYNTAX)
+                self._met(Quirk.CAPABILITY_SYNTAX)
             return self._capabilities
         languages: list[Language] = []
         for line in lines:
@@ -583,7 +626,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         if len(line) + 2 > _NORMAL_LINE:
             if len(line) + 2 > self._limits.response_line:
                 raise LineTooLong(self._limits.response_line, line[:64])
-            self._quirks.add(Quirk.LONG_LINE)
+            self._met(Quirk.LONG_LINE)
         if self._lines == self._limits.listing_lines:
             raise RemoteProtocolError(f"a listing of more than {self._lines} lines")
         self._lines += 1

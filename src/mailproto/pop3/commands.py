@@ -137,6 +137,11 @@ class Retr:
     """``C: RETR 1``: the whole message (RFC 1939 section 5)."""
 
     message: int
+    octets: int | None = field(default=None, eq=False)
+    """Not sent: the size that LIST has told. A client that gives it takes a message whose last
+    line runs into the final dot for complete, at this size only (``Quirk.MISSING_CRLF``). Leave
+    it out for a server whose sizes are wrong: who sends mail through it could say where a
+    message ends."""
 
 
 @frozen

@@ -35,9 +35,11 @@ def connect(
     allow_insecure_auth: bool = False,
     apop: bool = False,
     utf8: bool = True,
+    missing_crlf: bool = False,
     timeout: float | None = None,
     connect_timeout: float | None = 30.0,
     trace: Trace | None = None,
+    on_quirk: Callable[[Quirk, Command | None], object] | None = None,
 ) -> Client:
     """Connect, go over to TLS and log in.
 
@@ -45,8 +47,11 @@ def connect(
     credentials of ``mailproto.sasl``. ``tls_context`` verifies the server, by default against the
     system's authorities. ``apop`` allows ``Client.apop``. ``utf8``: messages come as they are
     stored, where the server can (see ``Client.use_utf8``); otherwise those with headers beyond
-    ASCII may come changed. ``timeout`` bounds the wait for each answer in seconds. ``trace`` gets
-    every line, without secrets.
+    ASCII may come changed. ``missing_crlf``: a message that runs into its final dot is complete at
+    the size that LIST tells; only for servers that need it, and whose sizes are right (see
+    ``pop3.Retr.octets``). ``timeout`` bounds the wait for each answer in seconds. ``trace`` gets
+    every line, without secrets. ``on_quirk`` is called each time that the server does something
+    beside the RFCs, with the command that it answers so (``None``: the greeting).
 
     Raises ConnectionLost, TLSError, SecurityError, CommandFailed, AuthenticationFailed.
     """
@@ -59,8 +64,13 @@ def connect(
         timeout=connect_timeout,
     )
     try:
-        machine = Machine(tls=tls == "implicit", apop=apop, trace=trace)
-        session = Session(machine, allow_insecure_auth=allow_insecure_auth, timeout=timeout)
+        machine = Machine(tls=tls == "implicit", apop=apop, trace=trace, on_quirk=on_quirk)
+        session = Session(
+            machine,
+            allow_insecure_auth=allow_insecure_auth,
+            timeout=timeout,
+            missing_crlf=missing_crlf,
+        )
         driver.run(open_pop3(session, tls, login, utf8=utf8))
     except BaseException:
         driver.abort()
@@ -187,8 +197,10 @@ class Client(connecting.Client):
         seconds since 1970, by default the clock's.
 
         However often a run is interrupted, every message is kept once, and none is removed before
-        it is kept. Raises CommandFailed if the server has no UIDL, or could not remove what was
-        deleted: the next run does that then.
+        it is kept. From a server without UIDL (``Quirk.NO_UIDL``) every run receives all that is
+        left there, to know it by its content. Raises CommandFailed if the server refuses UIDL
+        although it announces it or had it before, or could not remove what was deleted: the next
+        run does that then.
         """
         at = time.time() if now is None else now
         flow = download(self.session, arrivals, now=at, leave_days=leave_days)

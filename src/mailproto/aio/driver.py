@@ -1,6 +1,6 @@
 """The asyncio driver: a ``BufferedProtocol`` that runs a flow straight from its callbacks.
 
-A flow that waits for octets is resumed by ``data_received`` itself: no task, no stream and no
+A flow that waits for octets is resumed by ``buffer_updated`` itself: no task, no stream and no
 future per read. Only ``Call`` with an awaitable or blocking function makes a task.
 """
 

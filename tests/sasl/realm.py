@@ -8,6 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from mailproto import sasl
+from mailproto.backend.directory import Users
 
 
 @attrs.define
@@ -52,7 +53,7 @@ class Talk:
     outcome: sasl.Success | sasl.Failure
 
 
-def settle(server: sasl.ServerExchange, step: sasl.Step, realm: Realm) -> sasl.Step:
+def settle(server: sasl.ServerExchange, step: sasl.Step, realm: Realm | Users) -> sasl.Step:
     """Answer the questions, up to the next thing that goes over the wire."""
     while isinstance(step, sasl.Verify | sasl.Lookup):
         if isinstance(step, sasl.Verify):

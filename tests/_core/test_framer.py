@@ -64,6 +64,29 @@ def test_P01_lines_and_blocks_in_any_order_lose_nothing(
         assert len(framer) == len(whole) - len(read) - sum(map(len, waiting))
 
 
+@given(pieces, st.integers(1, 40))
+def test_P09_what_is_missing_is_missing(chunks: list[bytes], least: int) -> None:
+    """Asking again is for nothing while octets are missing; none are once there are enough."""
+    framer, waiting = Framer(), b""
+    for chunk in chunks:
+        framer.feed(chunk)
+        waiting += chunk
+        if framer.missing:
+            assert framer.missing == least - len(waiting)
+            assert b"\r\n" not in waiting
+        gathered = framer.gather(least)
+        assert gathered or framer.missing == least - len(waiting) > 0
+        assert gathered or b"\r\n" not in waiting
+        if gathered:
+            data, offset = framer.peek()
+            assert waiting.startswith(data[offset:])
+            framer.skip(len(data))
+            waiting = waiting[len(data) - offset :]
+    framer.feed(b"")
+    assert not framer.missing
+    assert framer.gather(least) is bool(waiting)
+
+
 @given(st.integers(0, 40), st.integers(1, 12), st.binary(max_size=5))
 def test_P13_a_line_over_the_limit_is_refused_however_it_is_cut(
     size: int, cut: int, rest: bytes

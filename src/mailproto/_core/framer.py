@@ -33,11 +33,11 @@ class Framer:
         "_eof",
         "_line_in_pieces",
         "_loose",
-        "_missing",
         "_pieces",
         "_pieces_size",
         "_position",
         "_scan",
+        "missing",
     )
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class Framer:
         # How many at the end of _pieces are still as they arrived.
         self._loose = 0
         self._line_in_pieces = False
-        # How many octets ``gather`` has found to be missing.
-        self._missing = 0
         self._eof = False
+        self.missing: int = 0
+        """How many octets ``gather`` still waits for; 0 when asking it again may help."""
 
     def __len__(self) -> int:
         """The number of octets that wait."""
@@ -70,11 +70,19 @@ class Framer:
 
     def feed(self, data: bytes) -> None:
         """Store ``data``; ``b""`` means end of file."""
+        if self.missing:
+            size = len(data)
+            if 0 < size < self.missing and b"\n" not in data:
+                self._pieces.append(data)
+                self._pieces_size += size
+                self.missing -= size
+                return
+            self.missing = 0
         if not data:
             self._eof = True
         elif not (pieces := self._pieces) and self._position == len(self._buffer):
             self._buffer = data
-            self._position = self._scan = self._missing = 0
+            self._position = self._scan = 0
         else:
             # Most often there is no LF, and then no line ends here.
             if not self._line_in_pieces and b"\n" in data:
@@ -89,7 +97,7 @@ class Framer:
     def clear(self) -> None:
         """Forget everything that waits."""
         self._buffer = b""
-        self._position = self._scan = self._pieces_size = self._loose = self._missing = 0
+        self._position = self._scan = self._pieces_size = self._loose = self.missing = 0
         self._pieces.clear()
         self._line_in_pieces = False
 
@@ -149,7 +157,7 @@ class Framer:
 
         At end of file whatever waits is enough. ``least`` must not grow before it was true.
         """
-        if self._pieces_size < self._missing and not self._line_in_pieces and not self._eof:
+        if self.missing:
             return False
         buffer, position = self._buffer, self._position
         missing = least - (len(buffer) - position)
@@ -158,7 +166,8 @@ class Framer:
         if self._line_in_pieces or self._pieces_size >= missing or (self._eof and len(self)):
             self._join()
             return True
-        self._missing = missing
+        if not self._eof:
+            self.missing = missing - self._pieces_size
         return False
 
     def skip(self, offset: int) -> None:
@@ -175,7 +184,7 @@ class Framer:
             return False
         self._buffer = self._pieces.popleft()
         self._pieces_size -= len(self._buffer)
-        self._position = self._scan = self._missing = 0
+        self._position = self._scan = self.missing = 0
         self._loose = min(self._loose, len(self._pieces))
         # The flag may now speak of the line end in _buffer; a needless join costs one copy.
         if not self._pieces:
@@ -186,7 +195,7 @@ class Framer:
         self._scan -= self._position
         self._pieces.appendleft(self._buffer[self._position :])
         self._buffer = b"".join(self._pieces)
-        self._position = self._pieces_size = self._loose = self._missing = 0
+        self._position = self._pieces_size = self._loose = self.missing = 0
         self._pieces.clear()
         self._line_in_pieces = False
 

@@ -103,6 +103,8 @@ class Machine(ABC, Generic[Event, Item]):
 
         Raises RemoteProtocolError when framing or trust is lost, and again on every later call.
         """
+        if self._input.missing:
+            return NEED_DATA
         if self._failure is not None:
             raise self._failure.with_traceback(None)
         try:

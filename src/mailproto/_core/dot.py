@@ -19,6 +19,8 @@ __all__ = ["BareNewlines", "Stuffer", "Unstuffer", "find_bare_newline", "open_li
 _BARE: Final = re.compile(rb"\r(?=[^\n])|(?<!\r)\n")
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 _END: Final = b"\r\n.\r\n"
+_CR: Final = 13
+_LF: Final = 10
 _DOT: Final = 46
 _NEWLINES_AND_DOT: Final = b"\r\n."
 # Octets from which it pays to look at the ends of lines as columns, and octets of such a line.
@@ -103,20 +105,25 @@ def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
     """
     few = 8 + (len(data) - start >> 10)
     dots: list[int] = []
-    position = start
+    find, dot = data.find, start - 1
     # The search for a single octet is far quicker than any other, so long as dots are rare.
-    for needle in (b".", b"\r\n."):
-        for _ in range(few):
-            found = data.find(needle, position)
-            if found < 0:
+    for _ in range(few):
+        dot = find(b".", dot + 1)
+        if dot < 0:
+            return dots
+        if data[dot - 1] == _LF and data[dot - 2] == _CR and dot - 2 >= start:
+            dots.append(dot)
+            if to_end and data.startswith(b"\r\n", dot + 1):
                 return dots
-            position = found + len(needle)
-            if position - 3 >= start and data.startswith(b"\r\n.", position - 3):
-                dots.append(position - 1)
-                if to_end and data.startswith(b"\r\n", position):
-                    return dots
-        if len(dots) == few:
-            break
+    if len(dots) == few:
+        return None
+    for _ in range(few):
+        dot = find(b"\r\n.", dot + 1) + 2
+        if dot < 2:
+            return dots
+        dots.append(dot)
+        if to_end and data.startswith(b"\r\n", dot + 1):
+            return dots
     return None
 
 
@@ -182,9 +189,10 @@ class Unstuffer:
             return b"", False
         held = self._held
         if held:
-            # The CRLF of a command line often lies right before its content: no copy then.
-            if start >= len(held) and data.startswith(held, start - len(held)):
-                start -= len(held)
+            if not self._begun and data[start] != _DOT and held == b"\r\n":
+                # The CRLF before the content is no part of it, and only a dot needs it.
+                self._begun = True
+                self._seen = 0
             else:
                 data, start = held + data[start:], 0
         dots = _line_dots(data, start, to_end=True)

@@ -52,10 +52,10 @@ from mailproto.smtp.extensions import (
 )
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.replies import EnhancedCode, Reply
-from mailproto.smtp.states import LEGAL, NAMES, ON_SUCCESS, State, after
+from mailproto.smtp.states import LEGAL, NAMES, State, after
 from mailproto.smtp.url import may_be_resolved
 
-__all__ = ["HELLOS", "Policy", "Session", "refusal"]
+__all__ = ["HELLOS", "NOTES", "Policy", "Session", "refusal"]
 
 HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 
@@ -143,22 +143,31 @@ class Session:
     def accepted(self, command: ServerEvent, code: int, policy: Policy) -> None:
         """Take note of a command and its 2yz or 3yz."""
         kind = type(command)
-        state = ON_SUCCESS.get(kind) if code < 300 else None
-        self.state = after(self.state, kind, code) if state is None else state
-        if kind is Rcpt:
-            self.recipients += 1
-            if policy.limits.recipient_domains is not None and isinstance(command, Rcpt):
-                self.domains.add(domain_of(command.forward_path))
-        elif kind is EndOfMessage or kind is Rset:
-            self.end_transaction()
-            if kind is EndOfMessage:
-                self.idle_commands = 0
-        elif isinstance(command, Mail):
-            self.transaction = command
-        elif kind in HELLOS:
-            self._hello(kind is not Helo, policy)
+        self.state = after(self.state, kind, code)
+        note = NOTES.get(kind)
+        if note is not None:
+            note(self, command, policy)
         elif code == 235 and (kind is Auth or kind is AuthResponse):
             self.authenticated = True
+
+    def note_mail(self, mail: Mail, _: Policy) -> None:
+        """MAIL was accepted."""
+        self.transaction = mail
+
+    def note_rcpt(self, rcpt: Rcpt, policy: Policy) -> None:
+        """RCPT was accepted."""
+        self.recipients += 1
+        if policy.limits.recipient_domains is not None:
+            self.domains.add(domain_of(rcpt.forward_path))
+
+    def note_message(self, _: EndOfMessage, __: Policy) -> None:
+        """The message was accepted."""
+        self.end_transaction()
+        self.idle_commands = 0
+
+    def note_rset(self, _: Rset, __: Policy) -> None:
+        """RSET was answered."""
+        self.end_transaction()
 
     def end_transaction(self) -> None:
         """Forget sender, recipients and chunks."""
@@ -166,9 +175,10 @@ class Session:
         self.recipients = self.resumed = 0
         self.chunks = None
 
-    def _hello(self, extended: bool, policy: Policy) -> None:
+    def note_hello(self, hello: Ehlo | Helo | Lhlo, policy: Policy) -> None:
+        """EHLO, HELO or LHLO was accepted: the session begins anew, with what is offered now."""
         self.end_transaction()
-        self.extended = extended
+        self.extended = extended = not isinstance(hello, Helo)
         self.offered = offered = (
             policy.capabilities(tls=self.tls, authenticated=self.authenticated)
             if extended
@@ -184,17 +194,28 @@ class Session:
         )
 
 
+NOTES: Final[Mapping[type, Callable[..., None]]] = {
+    Mail: Session.note_mail,
+    Rcpt: Session.note_rcpt,
+    EndOfMessage: Session.note_message,
+    Rset: Session.note_rset,
+    Ehlo: Session.note_hello,
+    Helo: Session.note_hello,
+    Lhlo: Session.note_hello,
+}
+"""What else changes in a session, besides its state, when a command is accepted."""
+
+
 def refusal(policy: Policy, session: Session, command: Command) -> Reply | None:
     """The reply to a command that cannot be accepted now, whatever the application thinks."""
-    kind = type(command)
-    if kind in _IDLE:
+    states, idle, rule = _JUDGED[type(command)]
+    if idle:
         session.idle_commands += 1
         if session.idle_commands > policy.limits.idle_commands:
             return Reply(421, "Too many commands and no message", _NO_SERVICE)
-    if session.state not in LEGAL[kind]:
-        problem = f"{NAMES[kind]} is not allowed {session.state.value}"
+    if session.state not in states:
+        problem = f"{NAMES[type(command)]} is not allowed {session.state.value}"
         return Reply(503, problem, _OUT_OF_SEQUENCE)
-    rule = _RULES.get(kind)
     return None if rule is None else rule(policy, session, command)
 
 
@@ -337,3 +358,7 @@ _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     Vrfy: _needs_authentication,
     Expn: _needs_authentication,
 }
+# In one table what every command is asked for: states, whether it brings no message nearer, rule.
+_JUDGED: Final[
+    Mapping[type, tuple[tuple[State, ...], bool, Callable[..., Reply | None] | None]]
+] = {kind: (states, kind in _IDLE, _RULES.get(kind)) for kind, states in LEGAL.items()}

@@ -26,7 +26,7 @@ from mailproto._core.machine import (
 )
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
-from mailproto.smtp.address import NULL_PATH, check_domain
+from mailproto.smtp.address import NULL_PATH, ReversePath, check_domain
 from mailproto.smtp.bounds import too_large
 from mailproto.smtp.commands import (
     Atrn,
@@ -64,10 +64,10 @@ from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import Malformed, parse_command
-from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
+from mailproto.smtp.policy import HELLOS, NOTES, Policy, Session, refusal
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply, in_ascii
 from mailproto.smtp.serialize import serialize_challenge, serialize_reply
-from mailproto.smtp.states import NAMES, SUCCESS, State
+from mailproto.smtp.states import NAMES, ON_SUCCESS, SUCCESS, State
 from mailproto.smtp.url import redacted
 
 __all__ = ["Server"]
@@ -96,18 +96,33 @@ _SUCCESS: Final = {
     **{kind: reply.enhanced for kind, reply in _OK.items() if reply.code < 300},
     **dict.fromkeys((Auth, AuthResponse), EnhancedCode(2, 7, 0)),
 }
-# How they go over the wire: without enhanced status codes, and with them.
+# How they go over the wire, without enhanced status codes and with them, the state that follows if
+# it is always the same, and what else is to be noted.
 _CANONICAL: Final = tuple(
-    {k: (reply.code, serialize_reply(reply, enhanced=enhanced)) for k, reply in _OK.items()}
+    {
+        kind: (
+            reply.code,
+            serialize_reply(reply, enhanced=enhanced),
+            ON_SUCCESS.get(kind),
+            NOTES.get(kind),
+        )
+        for kind, reply in _OK.items()
+    }
     for enhanced in (False, True)
 )
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
-_GREETING: Final = State.GREETING
-_REVERSED: Final = State.REVERSED
-_START: Final = State.START
-_CLOSED: Final = State.CLOSED
 _AUTHENTICATING: Final = State.AUTHENTICATING
+_CLOSED: Final = State.CLOSED
+# Where nothing but a line can come, the usual ones first.
+_PAST_THE_GREETING: Final = (
+    State.READY,
+    State.ENVELOPE,
+    State.RECIPIENTS,
+    State.BETWEEN_CHUNKS,
+    State.CHUNK_REFUSED,
+    State.AUTHENTICATING,
+)
 
 _SYNTAX_ERROR: Final = EnhancedCode(5, 5, 2)
 _NO_SERVICE: Final = EnhancedCode(4, 7, 0)
@@ -169,7 +184,6 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             SMTPServerLimits() if limits is None else limits,
         )
         self._limits = self._policy.limits
-        self._canonical: Mapping[type, tuple[int, bytes]]
         self._canonical = _CANONICAL[self._policy.offer.enhanced_codes]
         super().__init__(tls=tls, trace=trace)
 
@@ -275,38 +289,36 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if self._skip is not None:
             return self._skip_chunk(*self._skip)
         state = self._session.state
-        if state is _GREETING:
-            if self._policy.refuse_early_talkers and len(self._input):
-                raise RemoteProtocolError("octets before the greeting", _EARLY)
-            return PAUSED
-        if state is _START:
-            self._check_first_octet()
-        elif state is _REVERSED:
-            return PAUSED
-        elif state is _CLOSED:
-            self._input.clear()
-            return ConnectionClosed() if self._input.ended else NEED_DATA
+        if state not in _PAST_THE_GREETING and (found := self._before_commands(state)) is not None:
+            return found
         limits = self._limits
         line = self._input.line(limits.authentication_line)
         if line is None:
             return self._at_end_of_input() if self._input.ended else NEED_DATA
         if state is _AUTHENTICATING:
-            event = self._read_response(line)
-        elif len(line) + 2 > limits.command_line and line[:5].upper() != b"AUTH ":
+            self._in_hand = event = self._read_response(line)
+            return event
+        if len(line) + 2 > limits.command_line and line[:5].upper() != b"AUTH ":
             raise RemoteProtocolError(
                 f"line longer than {limits.command_line} octets, beginning with {line[:64]!r}",
                 _LINE_TOO_LONG,
             )
-        else:
-            event = self._read_command(line)
-            if self._trace is not None:
-                self._trace("C", _shown(line, event))
-            if type(event) is Bdat:
-                return self._begin_chunk(event)
-            if type(event) is Invalid and type(event.command) is Bdat:
-                return self._skip_chunk(event.command.size, event)
-        self._in_hand = event
-        return event
+        return self._read_command(line)
+
+    def _before_commands(self, state: State) -> ConnectionClosed | Signal | None:
+        """What there is in place of commands outside the session proper; ``None``: read one."""
+        if state is State.GREETING:
+            if self._policy.refuse_early_talkers and len(self._input):
+                raise RemoteProtocolError("octets before the greeting", _EARLY)
+            return PAUSED
+        if state is State.START:
+            self._check_first_octet()
+        elif state is State.REVERSED:
+            return PAUSED
+        elif state is State.CLOSED:
+            self._input.clear()
+            return ConnectionClosed() if self._input.ended else NEED_DATA
+        return None
 
     def supply(self, content: bytes) -> None:
         """Answer BURL with what its URL stands for: it is a chunk, as if it had come after BDAT.
@@ -366,7 +378,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             raise RemoteProtocolError("the connection was closed inside an AUTH exchange")
         return ConnectionClosed()
 
-    def _read_command(self, line: bytes) -> ServerEvent:
+    def _read_command(self, line: bytes) -> ServerEvent | Signal:
         policy, session = self._policy, self._session
         try:
             command = parse_command(line, session.mail_parameters, session.rcpt_parameters)
@@ -375,10 +387,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             if line[:4].upper() == b"BDAT":
                 # Where its octets end is unknown.
                 raise RemoteProtocolError(error.problem, error.reply) from None
-            if session.errors > self._limits.errors:
-                return Invalid(_without_secret(line), error.problem, _TOO_MANY_ERRORS)
-            return Invalid(_without_secret(line), error.problem, error.reply)
-        if type(command) is OtherCommand:
+            reply = _TOO_MANY_ERRORS if session.errors > self._limits.errors else error.reply
+            return self._refuse(line, Invalid(_without_secret(line), error.problem, reply))
+        kind = type(command)
+        if kind is OtherCommand:
             _refuse_another_protocol(line)
         refused = (
             _TOO_MANY_ERRORS
@@ -386,15 +398,32 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             else refusal(policy, session, command)
         )
         if refused is not None:
-            return Invalid(_without_secret(line), refused.text, refused, command)
-        if (
-            type(command) is Mail
-            and command.auth is not None
-            and not (session.authenticated and policy.trust_auth_parameter)
-        ):
-            # Nobody is believed about who submitted a message (RFC 4954 section 5).
-            command = evolve(command, auth=NULL_PATH)
+            event = Invalid(_without_secret(line), refused.text, refused, command)
+            return self._refuse(line, event)
+        if self._trace is not None:
+            self._trace("C", _shown(line, command))
+        if kind is Mail or kind is Bdat:
+            if isinstance(command, Bdat):
+                return self._begin_chunk(command)
+            if isinstance(command, Mail) and not self._believes(command.auth):
+                command = evolve(command, auth=NULL_PATH)
+        self._in_hand = command
         return command
+
+    def _refuse(self, line: bytes, event: Invalid) -> ServerEvent | Signal:
+        if self._trace is not None:
+            self._trace("C", _shown(line, event))
+        if isinstance(event.command, Bdat):
+            return self._skip_chunk(event.command.size, event)
+        self._in_hand = event
+        return event
+
+    def _believes(self, auth: ReversePath | None) -> bool:
+        """Whether that may be passed on: nobody's word is taken for who submitted a message, but
+        that of those who are trusted (RFC 4954 section 5).
+        """
+        trusts = self._policy.trust_auth_parameter
+        return auth is None or (trusts and self._session.authenticated)
 
     def _read_response(self, line: bytes) -> ServerEvent:
         if self._trace is not None:
@@ -459,16 +488,27 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if event is None or canonical is None or self._failure is not None:
             self._accept_otherwise(event)
             return
-        code, data = canonical
+        code, data, state, note = canonical
+        if state is None or self._due > 1:
+            self._accept_each(code, data)
+            return
+        # The same with fewer questions, for what comes most often.
+        self._output.write(data)
+        if self._trace is not None:
+            self._trace("S", data[:-2])
+        self._in_hand = None
+        self._due = 0
+        session = self._session
+        session.state = state
+        if note is not None:
+            note(session, event, self._policy)
+        if code == 354:
+            self._begin_content()
+
+    def _accept_each(self, code: int, data: bytes) -> None:
+        """Give the canonical answer as often as it is due."""
         while True:
-            self._output.write(data)
-            if self._trace is not None:
-                self._trace("S", data[:-2])
-            if code == 250 and not self._due:
-                # MAIL and RCPT: nothing but the session changes.
-                self._in_hand = None
-                self._session.accepted(event, code, self._policy)
-                return
+            self._write(data)
             self._answered(code)
             if not self._due:
                 return
@@ -588,17 +628,19 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             if self._due:
                 return
         self._in_hand = None
-        session, policy = self._session, self._policy
-        session.accepted(event, code, policy)
+        self._session.accepted(event, code, self._policy)
         if code == 354:
-            self._content = IncomingContent(
-                policy.bare_newlines, self._limits.content, session.resumed
-            )
+            self._begin_content()
         elif code == 220:
             if type(event) is StartTLS:
                 self._await_tls()
             elif isinstance(event, XClient):
                 self._stand_for(event)
+
+    def _begin_content(self) -> None:
+        self._content = IncomingContent(
+            self._policy.bare_newlines, self._limits.content, self._session.resumed
+        )
 
     def _refused(self, code: int) -> None:
         """Take note of a refusal, or of the greeting."""

@@ -382,6 +382,50 @@ def test_a_first_try_is_an_ordinary_message() -> None:
     assert log == ["c@d", "e@f", CONTENT]
 
 
+CHECKPOINTED = """S: 220 mx
+C: EHLO me
+S: 250-mx
+S: 250-PIPELINING
+{}S: 250 CHECKPOINT
+C: MAIL FROM:<a@b> TRANSID=<12345@example.com>
+"""
+REST = "S: 250 ok\nC: QUIT\nS: 221 bye\n"
+
+
+@pytest.mark.parity("smtp-client CHECKPOINT", "smtp-client PIPELINING")
+@pytest.mark.parametrize("chunking", [False, True])
+@pytest.mark.parametrize("answer", ["250 ok", "355 3 is the transaction offset", "450 no"])
+def test_the_answer_to_TRANSID_is_awaited_and_the_rest_is_a_group(
+    answer: str, chunking: bool
+) -> None:
+    """RFC 1845 section 3: a 355 has all recipients already, so that no RCPT may be on its way."""
+    script = CHECKPOINTED.format("S: 250-CHUNKING\n" if chunking else "") + f"S: {answer}\n"
+    both = "C: RCPT TO:<c@d>\nC: RCPT TO:<e@f>\n"
+    if answer == "250 ok":
+        replies = "S: 250 ok\nS: 550 no\n"
+        script += f"{both}C: BDAT 9 LAST\nC: x\nC: .y\nC:\n{replies}" if chunking else (
+            f"{both}C: DATA\n{replies}S: 354 go\nC: x\nC: ..y\nC:\nC: .\n"
+        )  # fmt: skip
+    elif answer != "450 no":
+        script += "C: BDAT 6 LAST\nC: .y\nC:\n" if chunking else (
+            "C: DATA\nS: 354 go\nC: ..y\nC:\nC: .\n"
+        )  # fmt: skip
+    rest = REST if answer != "450 no" else REST.removeprefix("S: 250 ok\n")
+
+    def sending() -> Flow[SendResult]:
+        session = client()
+        yield from session.begin()
+        result = yield from session.send(
+            b"x\r\n.y\r\n\r\n", "a@b", ["c@d", "e@f"], parameters=(PARTIAL,)
+        )
+        yield from session.quit()
+        return result
+
+    result = converse(sending(), peer(transcript(script + rest)))[0]
+    expected = {"250 ok": [250, 550], "450 no": [450, 450]}.get(answer, [250, 250])
+    assert [r.reply and r.reply.code for r in result.recipients] == expected
+
+
 @pytest.mark.parametrize("last", ["RSET", "QUIT", "EHLO me"])
 def test_a_transaction_that_the_client_ends_is_not_interrupted(last: str) -> None:
     log: list[object] = []

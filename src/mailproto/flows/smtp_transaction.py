@@ -82,7 +82,7 @@ class Transaction:
 
     def _run(self) -> Flow[None]:
         machine = self._machine
-        if machine.offers("PIPELINING") and not self._may_be_resumed:
+        if machine.offers("PIPELINING"):
             refusal = yield from self._begin_pipelined()
         else:
             refusal = yield from self._begin()
@@ -119,37 +119,54 @@ class Transaction:
         if not reply.positive:
             self._answer_all(reply)
             return reply
-        if machine.resumed is not None:
-            # The recipients are those of the session that was interrupted (RFC 1845 section 3).
-            self._answer_all(reply)
-            self._go_on_from(machine.resumed)
-        for recipient in self._recipients[len(self._replies) :]:
+        if self._goes_on(reply):
+            return (yield from self._begin_content())
+        for recipient in self._recipients:
             reply = yield from conversation.call(recipient)
             self._replies.append(reply)
             if machine.closing:
                 self._answer_all(reply)
                 return reply
-        if not machine.recipients and machine.resumed is None:
+        if not machine.recipients:
             return self._replies[-1]
+        return (yield from self._begin_content())
+
+    def _begin_content(self) -> Flow[Reply | None]:
+        """Say DATA, where the content goes by it; its refusal."""
         if self._chunking:
             return None
-        return _refusal((yield from conversation.call(Data())))
+        return _refusal((yield from self._conversation.call(Data())))
 
     @property
-    def _may_be_resumed(self) -> bool:
+    def _may_go_on(self) -> bool:
         return any(p.keyword == TransId.keyword for p in self._mail.parameters)
 
-    def _go_on_from(self, offset: int) -> None:
-        """Leave out the octets that the server has already."""
+    def _goes_on(self, reply: Reply) -> bool:
+        """Whether ``reply`` to MAIL has the transaction go on where it was interrupted.
+
+        The recipients are those of the earlier session then, and the octets that the server has
+        are left out (RFC 1845 section 3).
+        """
+        offset = self._machine.resumed
+        if offset is None:
+            return False
+        self._answer_all(reply)
         self._source = Rest(self._source, offset, whole_lines=not self._chunking)
         if self._octets is not None:
             self._octets = self._octets[offset:]
+        return True
 
     def _begin_pipelined(self) -> Flow[Reply | None]:
-        """All commands of a group in one write."""
+        """All commands of a group in one write; MAIL alone where its answer says what follows."""
         machine, conversation = self._machine, self._conversation
         machine.send(self._mail)
         accepted: Reply | None = None
+        if self._may_go_on:
+            accepted = yield from conversation.reply()
+            if not accepted.positive:
+                return (yield from self._give_up(accepted))
+            if self._goes_on(accepted):
+                return (yield from self._begin_content())
         waiting = iter(self._recipients)
         sent = 0
         while sent < len(self._recipients):

@@ -121,6 +121,27 @@ def test_P14_both_sides_keep_to_what_is_advertised(command: smtp.Mail, reply: st
     assert sender.data_to_send() == b""
 
 
+@pytest.mark.parity("smtp-server FUTURERELEASE", "smtp-server DELIVERBY")
+@pytest.mark.parametrize(
+    ("until", "code"),
+    [("12:59:59", b"250 2.1.0"), ("13:00:00", b"250 2.1.0"), ("13:00:01", b"501 5.5.4")],
+)
+def test_P19_RFC_4865_section_5_2_held_until_after_it_was_to_be_delivered(
+    until: str, code: bytes
+) -> None:
+    offer = smtp.Offer(
+        deliver_by=0, future_release=smtp.FutureRelease(9999, LATER.replace(hour=20))
+    )
+    machine = smtp.Server("mx.example", offer=offer, now=lambda: UNTIL)
+    machine.accept()
+    for line in ("EHLO a", f"MAIL FROM:<a@b> HOLDUNTIL=2026-12-24T{until}Z BY=3600;N"):
+        machine.data_to_send()
+        machine.receive_data(line.encode() + b"\r\n")
+        machine.next_event()
+        machine.accept()
+    assert machine.data_to_send().startswith(code)
+
+
 def test_a_solicitation_that_is_refused_is_named() -> None:
     machine = server()
     machine.data_to_send()

@@ -6,6 +6,7 @@ pipelined commands go out together, before the session waits for input (RFC 2920
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Generator, Sequence
 from inspect import isawaitable
 from types import MappingProxyType
@@ -160,8 +161,13 @@ class Context:
             bare_newlines=self.bare_newlines,
             refuse_early_talkers=self.greeting_delay is not None,
             limits=self.limits,
+            now=_now,
             trace=trace,
         )
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def serve(machine: Server, context: Context, peer: Peer | None = None) -> Flow[None]:

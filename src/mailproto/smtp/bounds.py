@@ -5,6 +5,7 @@ A server refuses with the reply; a client does not send the command.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -26,8 +27,13 @@ __all__ = ["beyond", "too_large"]
 _BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
 
 
-def beyond(mail: Mail, offered: Capabilities) -> Reply | None:
-    """The reply to a MAIL that asks for more than was offered; ``None`` for one that does not."""
+def beyond(
+    mail: Mail, offered: Capabilities, now: Callable[[], datetime.datetime] | None = None
+) -> Reply | None:
+    """The reply to a MAIL that asks for more than was offered; ``None`` for one that does not.
+
+    Without ``now`` a HOLDUNTIL cannot be held against BY.
+    """
     most = offered.size
     if mail.size is not None and most is not None and mail.size > most:
         return too_large(most)
@@ -39,7 +45,7 @@ def beyond(mail: Mail, offered: Capabilities) -> Reply | None:
         reply = None if rule is None else rule(parameter, offered)
         if reply is not None:
             return reply
-    return _hold_beyond_delivery(parameters)
+    return _hold_beyond_delivery(parameters, now)
 
 
 def too_large(most: int) -> Reply:
@@ -84,12 +90,22 @@ def _solicit(parameter: Solicit, offered: Capabilities) -> Reply | None:
     return None
 
 
-def _hold_beyond_delivery(parameters: list[MailParameter | None]) -> Reply | None:
+def _hold_beyond_delivery(
+    parameters: list[MailParameter | None], now: Callable[[], datetime.datetime] | None
+) -> Reply | None:
     """RFC 4865 section 5.2: held for longer than it may take to deliver."""
-    hold = next((p.seconds for p in parameters if isinstance(p, HoldFor)), None)
     by = next((p.seconds for p in parameters if isinstance(p, DeliverBy)), None)
-    if hold is not None and by is not None and hold > by:
-        return Reply(501, "HOLDFOR is more than BY", _BAD_ARGUMENTS)
+    if by is None:
+        return None
+    for hold in parameters:
+        if isinstance(hold, HoldFor) and hold.seconds > by:
+            return Reply(501, "HOLDFOR is more than BY", _BAD_ARGUMENTS)
+        if (
+            isinstance(hold, HoldUntil)
+            and now is not None
+            and (hold.time - now()).total_seconds() > by
+        ):
+            return Reply(501, "HOLDUNTIL is later than BY allows", _BAD_ARGUMENTS)
     return None
 
 

@@ -6,6 +6,7 @@ begins, so that nothing survives.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -83,6 +84,7 @@ class Policy:
     refuse_early_talkers: bool
     bare_newlines: BareNewlines
     limits: SMTPServerLimits
+    now: Callable[[], datetime.datetime] | None
 
     def capabilities(self, *, tls: bool, authenticated: bool) -> Capabilities:
         """What the reply to EHLO or LHLO offers."""
@@ -267,7 +269,7 @@ def _mail(policy: Policy, session: Session, command: Mail) -> Reply | None:
     if most is not None and session.transactions > most:
         return Reply(452, "Too many messages in this session", _TOO_MANY)
     if session.offered is not None and (command.size is not None or command.parameters):
-        reply = beyond(command, session.offered)
+        reply = beyond(command, session.offered, policy.now)
         if reply is not None:
             return reply
     if command.body is _BINARY_MIME and not policy.offer.binarymime:

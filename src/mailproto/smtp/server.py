@@ -7,7 +7,8 @@ application sees malformed input and decides nothing about it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import evolve
@@ -28,8 +29,8 @@ from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.address import NULL_PATH, ReversePath, check_domain
 from mailproto.smtp.bounds import too_large
+from mailproto.smtp.canonical import CANONICAL, status_of
 from mailproto.smtp.commands import (
-    Atrn,
     Auth,
     AuthCancel,
     AuthResponse,
@@ -39,77 +40,30 @@ from mailproto.smtp.commands import (
     BodyType,
     Burl,
     ContentProblem,
-    Data,
     EndOfChunk,
     EndOfMessage,
-    Etrn,
     Expn,
     Helo,
-    Help,
     Invalid,
     Mail,
-    Noop,
     OtherCommand,
-    Quit,
-    Rcpt,
-    Rset,
     ServerEvent,
     StartTLS,
     Vrfy,
     XClient,
-    XForward,
 )
 from mailproto.smtp.content import IncomingChunks, IncomingContent
 from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import Malformed, parse_command
-from mailproto.smtp.policy import HELLOS, NOTES, Policy, Session, refusal
+from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply, in_ascii
 from mailproto.smtp.serialize import serialize_challenge, serialize_reply
-from mailproto.smtp.states import NAMES, ON_SUCCESS, SUCCESS, State
+from mailproto.smtp.states import NAMES, SUCCESS, State
 from mailproto.smtp.url import redacted
 
 __all__ = ["Server"]
-
-_OK: Final[Mapping[type, Reply]] = {
-    Mail: Reply(250, "OK", EnhancedCode(2, 1, 0)),
-    Rcpt: Reply(250, "OK", EnhancedCode(2, 1, 5)),
-    Data: Reply(354, "End data with <CR><LF>.<CR><LF>"),
-    EndOfChunk: Reply(250, "OK", EnhancedCode(2, 0, 0)),
-    EndOfMessage: Reply(250, "OK", EnhancedCode(2, 0, 0)),
-    Rset: Reply(250, "OK", EnhancedCode(2, 0, 0)),
-    Noop: Reply(250, "OK", EnhancedCode(2, 0, 0)),
-    Vrfy: Reply(252, "Send some mail and see", EnhancedCode(2, 5, 0)),
-    Expn: Reply(502, "EXPN is not implemented", EnhancedCode(5, 5, 1)),
-    XForward: Reply(250, "OK", EnhancedCode(2, 0, 0)),
-    Help: Reply(214, "See RFC 5321", EnhancedCode(2, 0, 0)),
-    Quit: Reply(221, "Goodbye", EnhancedCode(2, 0, 0)),
-    Etrn: Reply(250, "OK, queuing started", EnhancedCode(2, 0, 0)),
-    Atrn: Reply(250, "OK, now reversing the connection", EnhancedCode(2, 0, 0)),
-    StartTLS: Reply(220, "Go ahead", EnhancedCode(2, 0, 0)),
-    AuthCancel: Reply(501, "Authentication cancelled", EnhancedCode(5, 7, 0)),
-    OtherCommand: Reply(500, "Command not recognized", EnhancedCode(5, 5, 2)),
-}
-# The enhanced status codes of success; RFC 4954 section 6 has the one of AUTH.
-_SUCCESS: Final = {
-    **{kind: reply.enhanced for kind, reply in _OK.items() if reply.code < 300},
-    **dict.fromkeys((Auth, AuthResponse), EnhancedCode(2, 7, 0)),
-}
-# How they go over the wire, without enhanced status codes and with them, the state that follows if
-# it is always the same, and what else is to be noted.
-_CANONICAL: Final = tuple(
-    {
-        kind: (
-            reply.code,
-            serialize_reply(reply, enhanced=enhanced),
-            ON_SUCCESS.get(kind),
-            NOTES.get(kind),
-        )
-        for kind, reply in _OK.items()
-    }
-    for enhanced in (False, True)
-)
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _AUTHENTICATING: Final = State.AUTHENTICATING
@@ -143,7 +97,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     ``offer`` says which of the optional parts are on. ``require_auth`` has MAIL, VRFY and EXPN wait
     for authentication. With ``trust_auth_parameter`` the AUTH= of MAIL is believed (RFC 4954
     section 5); otherwise it is yielded as ``NULL_PATH``. With ``refuse_early_talkers`` octets that
-    come before the greeting end the connection. ``tls`` is for a connection that begins under TLS.
+    come before the greeting end the connection. ``now`` tells the time, aware of its zone, to which
+    a HOLDUNTIL beside BY is held. ``tls`` is for a connection that begins under TLS.
     The constructor raises LocalProtocolError for a hostname that it cannot announce.
     """
 
@@ -171,6 +126,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         refuse_early_talkers: bool = False,
         bare_newlines: BareNewlines = BareNewlines.REJECT,
         limits: SMTPServerLimits | None = None,
+        now: Callable[[], datetime.datetime] | None = None,
         trace: Trace | None = None,
     ) -> None:
         self._policy = Policy(
@@ -182,9 +138,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             refuse_early_talkers,
             bare_newlines,
             SMTPServerLimits() if limits is None else limits,
+            now,
         )
         self._limits = self._policy.limits
-        self._canonical = _CANONICAL[self._policy.offer.enhanced_codes]
+        self._canonical = CANONICAL[self._policy.offer.enhanced_codes]
         super().__init__(tls=tls, trace=trace)
 
     def _begin(self) -> None:
@@ -255,7 +212,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     @offer.setter
     def offer(self, offer: Offer) -> None:
         self._policy.offer = offer
-        self._canonical = _CANONICAL[offer.enhanced_codes]
+        self._canonical = CANONICAL[offer.enhanced_codes]
 
     @property
     def trailing_data(self) -> bytes:
@@ -558,7 +515,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             else kind is XClient and item.positive
         )
         enhanced = self._policy.offer.enhanced_codes and not (greeting or kind in HELLOS)
-        default = _status(kind, item.code) if enhanced and item.enhanced is None else None
+        default = status_of(kind, item.code) if enhanced and item.enhanced is None else None
         self._write(serialize_reply(item, enhanced=enhanced, default=default))
         self._answered(item.code)
 
@@ -682,15 +639,6 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             authenticating = self._session.state is State.AUTHENTICATING
             return _RESPONSE_TOO_LONG if authenticating else _LINE_TOO_LONG
         return Reply(421, "Closing the connection after a protocol error", _NO_SERVICE)
-
-
-def _status(kind: type, code: int) -> EnhancedCode | None:
-    """The enhanced status code of a reply to a command that was given none (RFC 2034 section 4)."""
-    if 300 <= code < 400:
-        return None
-    canonical = _SUCCESS.get(kind) if code < 300 else None
-    # RFC 3463 section 3.1: other undefined status.
-    return EnhancedCode(code // 100, 0, 0) if canonical is None else canonical
 
 
 def _refuse_another_protocol(line: bytes) -> None:

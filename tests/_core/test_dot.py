@@ -164,7 +164,9 @@ def test_find_bare_newline_is_what_a_pattern_finds(data: bytes) -> None:
 
 @given(
     width=st.integers(28, 90),
-    before=st.sampled_from([b"", b"Subject: x\r\n\r\n", b"x" * 3000, b"\n", b"\r", b"a\r\nb\r\n"]),
+    before=st.sampled_from(
+        [b"", b"Subject: x\r\n\r\n", b"x" * 3000, b"\n", b"\r", b"a\r\nb\r\n", b"AA\r\n"]
+    ),
     behind=st.sampled_from(
         [b"", b"==", b"==\r\n", b"\r", b"\r\r", b"\n", b"\r\n\r\n", b"--a--\r\n"]
     ),

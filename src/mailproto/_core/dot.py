@@ -26,6 +26,9 @@ _NEWLINES_AND_DOT: Final = b"\r\n."
 # Octets from which it pays to look at the ends of lines as columns, and octets of such a line.
 _LARGE: Final = 4096
 _WIDE: Final = 32
+# When so many dots lie among so many octets, looking for them one by one does not pay.
+_FIRST: Final = 8
+_DENSE: Final = 256
 
 
 class BareNewlines(enum.Enum):
@@ -44,43 +47,48 @@ def find_bare_newline(data: bytes) -> int:
 
     A CR at the very end is not counted: it may yet become a CRLF.
     """
+    begin = len(data) if len(data) < _LARGE else _columns(data)
+    if not begin:
+        return -1
     # One pass over the octets in C; counting CR, LF and CRLF takes four times as long.
     decoder = IncrementalNewlineDecoder(None, False)
-    irregular = data if len(data) < _LARGE else _before_columns(data)
-    decoder.decode(irregular.decode("latin-1"))
+    decoder.decode(data[:begin].decode("latin-1"))
     if decoder.newlines in (None, "\r\n"):
         return -1
     match = _BARE.search(data)
     return -1 if match is None else match.start()
 
 
-def _before_columns(data: bytes) -> bytes:
-    """``data`` up to the last lines, where these are equally long and certainly end in CRLF only.
+def _columns(data: bytes) -> int:
+    """Offset from which on CRLF ends all lines, which are equally long, and nothing is bare.
 
     Such are the lines of an attachment: their ends are two columns, and without these there is no
-    newline left, which the quickest search of all can say. Otherwise all of ``data``.
+    newline left, which the quickest search of all can say. Otherwise the length of ``data``.
     """
     size = len(data)
     last = data.rfind(b"\n")
     width = last - data.rfind(b"\n", 0, last) if last > 0 else 0
     if width < _WIDE:
-        return data
-    lines = min(_run(data[last::-width], b"\n"), _run(data[last - 1 :: -width], b"\r")) - 1
-    if lines * width < size >> 1:
-        return data
-    begin = last + 1 - lines * width
+        return size
+    feeds, returns = data[last::-width], data[last - 1 :: -width]
+    lines, begin = len(feeds), 0
+    if feeds != b"\n" * lines or returns != b"\r" * lines:
+        lines = min(_run(feeds, b"\n"), _run(returns, b"\r"))
+        if lines * width < size >> 1:
+            return size
+        begin = last + 1 - (lines - 1) * width
+    first = last - (lines - 1) * width
     rest, blank = bytearray(data), bytearray(lines)
-    rest[begin + width - 1 : last + 1 : width] = blank
-    rest[begin + width - 2 : last + 1 : width] = blank
-    if rest.find(b"\n", begin) >= 0 or rest.find(b"\r", begin, size - 1) >= 0:
-        return data
-    return data[:begin]
+    rest[first : last + 1 : width] = blank
+    rest[first - 1 : last : width] = blank
+    if rest.find(_LF, begin) >= 0 or rest.find(_CR, begin, size - 1) >= 0:
+        return size
+    return begin
 
 
 def _run(column: bytes, octet: bytes) -> int:
     """How many times ``octet`` stands at the begin of ``column``."""
-    size = len(column)
-    return size if column == octet * size else size - len(column.lstrip(octet))
+    return len(column) - len(column.lstrip(octet))
 
 
 def open_line(data: bytes, before: int, limit: int) -> int:
@@ -99,7 +107,7 @@ def open_line(data: bytes, before: int, limit: int) -> int:
 
 
 def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
-    """Where lines of ``data[start:]`` begin with a dot, behind a CRLF; ``None`` for very many.
+    """Where lines of ``data[start:]`` begin with a dot, behind a CRLF; ``None`` for too many.
 
     With ``to_end`` the dot of the first CRLF.CRLF is the last one.
     """
@@ -107,10 +115,12 @@ def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
     dots: list[int] = []
     find, dot = data.find, start - 1
     # The search for a single octet is far quicker than any other, so long as dots are rare.
-    for _ in range(few):
+    for number in range(few):
         dot = find(b".", dot + 1)
         if dot < 0:
             return dots
+        if number == _FIRST and dot - start < _DENSE:
+            return None
         if data[dot - 1] == _LF and data[dot - 2] == _CR and dot - 2 >= start:
             dots.append(dot)
             if to_end and data.startswith(b"\r\n", dot + 1):

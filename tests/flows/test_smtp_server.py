@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import smtplib
 from collections.abc import Callable, Sequence
 from email.message import EmailMessage
@@ -655,3 +656,56 @@ def test_P30_XCLIENT_is_for_those_who_are_trusted(trusted: bool) -> None:
     assert origins[0].account == ("alice" if trusted else None)
     said = {"ADDR": "198.51.100.1", "LOGIN": "alice", "HELO": "there"} if trusted else {}
     assert origins[0].attributes == said
+
+
+def test_a_later_XCLIENT_keeps_whence_and_forgets_what_was_said_of_the_session() -> None:
+    """Postfix's XCLIENT_README: HELO, PROTO and LOGIN are of one command, NAME and ADDR stay."""
+    origins: list[Origin] = []
+
+    def make(origin: Origin) -> Keeper:
+        origins.append(origin)
+        return Keeper(origin, [])
+
+    ctx = Context(make, Shutdown(), "mx", trusts_forwarding=lambda peer: True)
+    said = [
+        {"NAME": "spike.example", "ADDR": "192.0.2.1", "HELO": "told.example", "PROTO": "SMTP"},
+        {"PORT": "4711", "LOGIN": "alice"},
+        {"NAME": "[UNAVAILABLE]"},
+    ]
+    seen: list[tuple[dict[str, str], str | None, str]] = []
+
+    def forwarder() -> Flow[None]:
+        client = Session(smtp.Client(), "me")
+        yield from client.begin()
+        for attributes in said:
+            reply = yield from client.call(smtp.XClient(tuple(attributes.items())))
+            assert reply.code == 220
+            origin = origins[0]
+            seen.append((dict(origin.attributes), origin.account, origin.hello))
+            yield from client.hello()
+
+    converse(forwarder(), serve(ctx.machine(), ctx, Peer("192.0.2.9", 1, "192.0.2.1", 25)))
+    whence = {"NAME": "spike.example", "ADDR": "192.0.2.1"}
+    assert seen == [
+        (said[0], None, ""),
+        ({**whence, **said[1]}, "alice", ""),
+        ({**whence, "PORT": "4711", **said[2]}, None, ""),
+    ]
+
+
+@pytest.mark.parametrize(("by", "code"), [(3600, 501), (999_999_999, 250)])
+def test_a_session_knows_the_time(by: int, code: int) -> None:
+    """RFC 4865 section 5.2: what is held for years cannot be delivered within the hour."""
+    now = datetime.datetime.now(datetime.UTC)
+    until = smtp.HoldUntil(now.replace(microsecond=0) + datetime.timedelta(days=3650))
+    release = smtp.FutureRelease(9999, until.time)
+    ctx = evolve(context([]), offer=smtp.Offer(deliver_by=0, future_release=release))
+
+    def submit() -> Flow[smtp.Reply]:
+        client = Session(smtp.Client(), "me")
+        yield from client.begin()
+        mail = smtp.Mail(smtp.NULL_PATH, parameters=(until, smtp.DeliverBy(by, "N")))
+        return (yield from client.call(mail))
+
+    reply = converse(submit(), serve(ctx.machine(), ctx))[0]
+    assert reply.code == code

@@ -119,9 +119,7 @@ class Capabilities:
     @cached_property
     def size(self) -> int | None:
         """The greatest message in octets, or ``None`` if there is no fixed limit (RFC 1870)."""
-        values = self.keywords.get("SIZE", ())
-        limit = strict.number(values[0].encode(), strict.NUMBER_64) if values else None
-        return limit or None
+        return self._number("SIZE", strict.NUMBER_64) or None
 
     def limit(self, name: str) -> int | None:
         """The value of MAILMAX, RCPTMAX or RCPTDOMAINMAX of LIMITS (RFC 9422 section 4)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from mailproto.errors import LocalProtocolError
 from mailproto.smtp.commands import Command
 from mailproto.smtp.states import State
 from mailproto.testing import Link, assert_chop_invariant, play_client, play_server, transcript
+from mailproto.testing.growth import assert_linear
 
 TOKEN = "91354a473744909de610943775f92038"
 URL = (
@@ -451,3 +454,34 @@ def test_both_machines_agree() -> None:
         link.pump()
     assert bytes(received) == b"a\r\n" + MESSAGE * 2
     assert link.client.closing
+
+
+# ------------------------------------------------------------------------------------------- time
+
+
+def supplied(urls: int, content: bytes) -> Callable[[], object]:
+    """What a server does with so many URLs, each of which stands for ``content``."""
+    machine = server()
+    machine.receive_data(f"BURL {PLAIN_URL}\r\n".encode() * urls + b"BDAT 0 LAST\r\n")
+
+    def drain() -> None:
+        taken = 0
+        while not isinstance(event := machine.next_event(), type(smtp.PAUSED)):
+            if isinstance(event, smtp.Burl):
+                machine.supply(content)
+            elif isinstance(event, smtp.Body):
+                taken += len(event.data)
+            else:
+                machine.accept()
+        assert taken == urls * len(content)
+
+    return drain
+
+
+@pytest.mark.parametrize("line", [b"x" * 70 + b"\r\n", b"\r\n"])
+def test_P09_time_grows_with_the_supplied_octets_and_no_faster(line: bytes) -> None:
+    assert_linear(lambda size: supplied(1, line * (size // len(line))), 500_000)
+
+
+def test_P09_time_grows_with_the_urls_and_no_faster() -> None:
+    assert_linear(lambda urls: supplied(urls, MESSAGE), 500)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from attrs import evolve
 
 from mailproto import smtp
 from mailproto.smtp.commands import Command
+from mailproto.smtp.onward import Hop, Onward, mail_onward, rcpt_onward
 from smtp.transcripts.runner import BARE, data, mail, play, play_on_client, play_on_server, rcpt
 
 MESSAGE = "C: (message goes here)\nC: .\n"
@@ -338,6 +340,34 @@ S: 221 Bombs.AF.MIL closing connection
         smtp.Quit(),
     ]
     play(text, says, hostname="Bombs.AF.MIL")
+
+
+@pytest.mark.parity("smtp-client DSN", "smtp-server DSN")
+def test_P19_RFC_3461_section_10_5_forward_to_sam() -> None:
+    text = f"""S: 220 BoonDoggle.GOV says hello
+C: EHLO Example.ORG
+S: 250-mail.Example.COM
+S: 250 DSN
+C: MAIL FROM:<Alice@Example.ORG> RET=HDRS ENVID=QQ314159
+S: 250 sender okay
+C: RCPT TO:<Sam@Boondoggle.GOV> NOTIFY=SUCCESS ORCPT=rfc822;George@Tax-ME.GOV
+S: 250 recipient okay
+C: DATA
+S: 354 send message
+{MESSAGE}S: 250 message received
+C: QUIT
+S: 221 bcnu
+"""
+    # As Tax-ME.GOV has received it, but for the recipient to whom it is forwarded.
+    _, george = to("George@Tax-ME.GOV", "SUCCESS")
+    sam = evolve(george, forward_path=smtp.Mailbox.parse("Sam@Boondoggle.GOV"))
+    hop = Hop(smtp.Capabilities("Boondoggle.GOV", {"DSN": ()}))
+    onward, recipient = mail_onward(ALICE, hop), rcpt_onward(sam, ALICE, hop)
+    assert isinstance(onward, Onward)
+    assert isinstance(recipient, Onward)
+    assert (onward.left_out, recipient.left_out) == ((), ())
+    says = [smtp.Ehlo("Example.ORG"), onward.command, recipient.command, *SAY_MESSAGE, smtp.Quit()]
+    play(text, says, hostname="mail.Example.COM", offer=bare(dsn=True))
 
 
 # ------------------------------------------------------------------------------------ RFC 3865

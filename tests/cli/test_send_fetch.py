@@ -18,6 +18,7 @@ from mailproto.cli import main
 from mailproto.cli.certificate import CertificateFiles
 from mailproto.flows.services import PORTS, Services
 from mailproto.flows.tls import server_context
+from mailproto.testing import Line, peer, transcript
 
 MESSAGE = (
     b"From: Sender <sender@far.test>\n"
@@ -133,6 +134,41 @@ def test_wrong_password_is_one_line_and_status_1(served: Served):
         assert done.stderr.count(b"\n") == 1
         assert b"refused" in done.stderr
         assert b"guess-me" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(("code", "status"), [("250", 0), ("550", 1)])
+def test_P28_what_a_server_says_can_be_shown_whatever_it_is(
+    code: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Octets that are no UTF-8, and what would steer a terminal."""
+    script = transcript(f"""
+        S: 220 x
+        C: EHLO [127.0.0.1]
+        S: 250 x
+        C: MAIL FROM:<a@b.test>
+        S: 250 ok
+        C: RCPT TO:<c@d.test>
+        S: 250 ok
+        C: DATA
+        S: 354 go
+        C: Subject: x
+        C: .
+        S: {code} HOSTILE
+        C: QUIT
+        S: 221 HOSTILE
+    """)
+    hostile = [
+        Line(line.side, line.data.replace(b"HOSTILE", b"\xff\x1b[2J"))
+        for line in script
+        if isinstance(line, Line)
+    ]
+    (tmp_path / "mail").write_bytes(b"Subject: x\n")
+    with sync.Server() as server:
+        port = server.listen("127.0.0.1", 0, lambda client: peer(hostile))
+        options = ["--from=a@b.test", "--to=c@d.test", "--tls=none", str(tmp_path / "mail")]
+        assert main(["send", "--host=127.0.0.1", f"--port={port}", *options]) == status
+    outcome = "permanent" if status else "delivered"
+    assert capsys.readouterr().out == f"{outcome} c@d.test: {code}   [2J\n"
 
 
 def test_no_tls_to_be_had_sends_no_password(served: Served):

@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    from mailproto.cli.usage import UsageError
+    from mailproto.cli.usage import UsageError, printable
     from mailproto.errors import MailError
 
     parser = _Parser(
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mailproto {options.command}: {error}", file=sys.stderr)
         return 2
     except MailError as error:
-        print(f"mailproto {options.command}: {error}", file=sys.stderr)
+        print(f"mailproto {options.command}: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

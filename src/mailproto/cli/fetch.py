@@ -17,7 +17,7 @@ from mailproto import imap, pop3, sync
 from mailproto._core.limits import IMAPClientLimits
 from mailproto.backend import DownloadDirectory, StoreFailure
 from mailproto.cli.progress import Progress
-from mailproto.cli.usage import UsageError, add_connection_options, login, reason, trust
+from mailproto.cli.usage import UsageError, add_connection_options, login, printable, reason, trust
 from mailproto.errors import TransportError
 
 HELP: Final = "list or fetch mail over IMAP or POP3"
@@ -261,13 +261,8 @@ def _taker(file: BinaryIO, progress: Progress) -> Callable[[bytes], object]:
 
 def _line(number: int, size: int, header: bytes) -> str:
     fields = BytesHeaderParser(policy=email.policy.default).parsebytes(header)
-    shown = [_printable(str(fields.get(name, ""))) for name in ("Date", "From", "Subject")]
+    shown = [printable(str(fields.get(name, ""))) for name in ("Date", "From", "Subject")]
     return "\t".join([str(number), str(size), *shown])
-
-
-def _printable(text: str) -> str:
-    """Without what would steer a terminal: the text was written by strangers."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _days(text: str) -> float:

@@ -17,6 +17,7 @@ from mailproto.cli.usage import (
     UsageError,
     add_connection_options,
     login,
+    printable,
     reason,
     trust,
 )
@@ -85,7 +86,9 @@ def run(options: argparse.Namespace) -> int:
                 )
             )
     for recipient in result.recipients:
-        print(f"{recipient.outcome.value} {recipient.forward_path}: {recipient.reply}")
+        print(
+            f"{recipient.outcome.value} {recipient.forward_path}: {printable(str(recipient.reply))}"
+        )
     return 0 if all(r.outcome is Outcome.DELIVERED for r in result.recipients) else 1
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands read alike, and the error for what is wrong with them."""
+"""What commands share: options, the error for what is wrong with them, how strangers are quoted."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = [
     "login",
     "number",
     "port",
+    "printable",
     "read_password",
     "reason",
     "seconds",
@@ -31,6 +32,11 @@ __all__ = [
 
 class UsageError(Exception):
     """Something that the caller can put right: an option, a file, a port."""
+
+
+def printable(text: str) -> str:
+    """Without what would steer a terminal or cannot be written: the text is a stranger's."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def port(text: str) -> int:

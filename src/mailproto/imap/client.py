@@ -64,6 +64,7 @@ from mailproto.imap.wire.cursor import Cursor, Malformed
 from mailproto.imap.wire.frames import Frame, FrameReader, LiteralHeader
 from mailproto.imap.wire.strings import check_tag
 from mailproto.sasl import MECHANISMS, Strength, Unusable, decode_challenge, encode
+from mailproto.sasl.wire import secrets_of
 
 __all__ = ["Client"]
 
@@ -118,6 +119,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         "_start",
         "_state",
         "_tags",
+        "_told",
         "_writer",
     )
 
@@ -155,6 +157,8 @@ class Client(Machine[ClientEvent, ClientItem]):
         self._tags = 0
         # Whether the server waits for our response to its challenge.
         self._challenged = False
+        # What the login in progress has told the server.
+        self._told: tuple[bytes, ...] = ()
         # IDLE was sent and not yet answered with "+"; it was.
         self._idle_asked = False
         self._idling = False
@@ -288,6 +292,8 @@ class Client(Machine[ClientEvent, ClientItem]):
         self._pending[tag] = command
         if isinstance(command, Idle):
             self._idle_asked = True
+        elif isinstance(command, (Login, Authenticate)):
+            self._told = redact.secrets_in(command)
         self._writer.write(tag, parts)
 
     def _check_security(self, command: Command, name: str) -> None:
@@ -313,6 +319,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         if not self._challenged:
             raise LocalProtocolError("no challenge waits for a response")
         self._challenged = False
+        self._told += secrets_of(response.data or b"")
         self._output.write((b"*" if response.data is None else encode(response.data)) + b"\r\n")
         if self._trace is not None:
             self._trace("C", b"*" if response.data is None else redact.HIDDEN)
@@ -409,6 +416,8 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     def _response(self, frame: Frame) -> ClientEvent | None:
         """The event of a whole response, ``None`` if it was the machine's own business."""
+        if self._told:
+            frame = Frame(redact.unquoted(frame.text, self._told), frame.literals)
         text = frame.text
         if self._trace is not None:
             self._trace_response(frame)
@@ -489,6 +498,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         ok = completion.state is OK
         if isinstance(command, (Login, Authenticate)):
             self._challenged = False
+            self._told = ()
             if ok:
                 self._enter(State.AUTHENTICATED)
                 # What was announced before login need not hold after it.

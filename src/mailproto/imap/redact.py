@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["HIDDEN", "command_text", "has_secret", "lines"]
+from mailproto.imap.commands import Authenticate, Command, Login
+from mailproto.sasl.wire import secrets_of, without
+
+__all__ = ["HIDDEN", "command_text", "has_secret", "lines", "secrets_in", "unquoted"]
 
 HIDDEN: Final = b"<hidden>"
 
@@ -14,6 +17,7 @@ HIDDEN: Final = b"<hidden>"
 _SECRET: Final = re.compile(
     rb"((?:[^ ]* +)?(?:LOGIN|AUTHENTICATE +[^ \r\n]*))[ \r\n].*", re.IGNORECASE | re.DOTALL
 )
+_STATUS: Final = re.compile(rb"[^ ]+ (?:OK|NO|BAD|BYE|PREAUTH) (?:\[[^\]]*\])?", re.IGNORECASE)
 _LITERAL: Final = re.compile(rb"\{([0-9]{1,20})\+?\}\r\n")
 
 
@@ -42,3 +46,20 @@ def lines(octets: bytes) -> Iterator[bytes]:
     for line in b"".join(text).split(b"\r\n"):
         if line:
             yield line
+
+
+def secrets_in(command: Command) -> tuple[bytes, ...]:
+    """What of ``command`` no trace may show where the server quotes it."""
+    match command:
+        case Login(_, password):
+            return (password,)
+        case Authenticate(_, bytes(response)):
+            return secrets_of(response)
+        case _:
+            return ()
+
+
+def unquoted(text: bytes, secrets: tuple[bytes, ...]) -> bytes:
+    """A response, the words of a condition without ``secrets``."""
+    status = _STATUS.match(text)
+    return text if status is None else status[0] + without(text[status.end() :], secrets)

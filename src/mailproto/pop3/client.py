@@ -49,7 +49,7 @@ from mailproto.pop3.parse import (
     parse_unique_id_listings,
 )
 from mailproto.pop3.quirks import Quirk
-from mailproto.pop3.redact import redact_command, redact_response
+from mailproto.pop3.redact import redact_command, redact_response, secrets_in, unquoted
 from mailproto.pop3.responses import (
     Body,
     Challenge,
@@ -117,6 +117,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         "_state",
         "_stray",
         "_timestamp",
+        "_told",
         "_told_end",
         "_odd_lines",
         "_unstuffer",
@@ -151,6 +152,8 @@ class Client(Machine[ClientEvent, ClientItem]):
         self._utf8 = False
         # Inside AUTH: True while the client owes a response, False while the server does.
         self._exchange: bool | None = None
+        # What the login in progress has told the server.
+        self._told: tuple[bytes, ...] = ()
         self._stray = False
         self._reader: Callable[[], ClientEvent | ConnectionClosed | Signal] = self._read_greeting
         self._unstuffer: Unstuffer | None = None
@@ -238,11 +241,13 @@ class Client(Machine[ClientEvent, ClientItem]):
                 raise LocalProtocolError("no challenge waits for a response")
             line = serialize_command(item)
             self._exchange = False
+            self._told += secrets_in(item)
         else:
             self._check(item)
             line = serialize_command(item)
             if self._assumed is State.AUTHORIZATION:
                 self._toward_login(item, line)
+                self._told = secrets_in(item) or self._told
             elif isinstance(item, Quit):
                 self._assumed = State.CLOSED
             if not self._pending and len(self._input):
@@ -332,6 +337,11 @@ class Client(Machine[ClientEvent, ClientItem]):
             if self._reader == self._read_status and self._pending:
                 self._in_answer_to = self._pending[0]
             self._met(Quirk.LONG_LINE)
+        if self._told:
+            if self._state is State.AUTHORIZATION:
+                line = unquoted(line, self._told)
+            else:
+                self._told = ()
         if traced and self._trace is not None:
             self._trace("S", redact_response(line))
         return line

@@ -6,10 +6,12 @@ import re
 from typing import Final
 
 from mailproto.pop3.commands import Apop, Auth, AuthResponse, ClientItem, Pass
+from mailproto.sasl.wire import secrets_of, without
 
-__all__ = ["redact_command", "redact_invalid", "redact_response"]
+__all__ = ["redact_command", "redact_invalid", "redact_response", "secrets_in", "unquoted"]
 
 _HIDDEN: Final = b"<hidden>"
+_STATUS: Final = re.compile(rb"(?:-ERR|\+OK) (?:\[[^\]]*\])?", re.IGNORECASE)
 _KEYWORD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]{2,7}(?![^ ])")
 
 
@@ -39,3 +41,22 @@ def redact_invalid(line: bytes) -> bytes:
 def redact_response(line: bytes) -> bytes:
     """A line of the server, without its CRLF."""
     return b"+ " + _HIDDEN if line[:1] == b"+" and line[:2] not in (b"+O", b"+o") else line
+
+
+def secrets_in(item: ClientItem) -> tuple[bytes, ...]:
+    """What of ``item`` no trace may show where the server quotes it."""
+    match item:
+        case Pass(password):
+            return (password.encode(),)
+        case Apop(_, digest):
+            return (digest.encode(),)
+        case Auth(_, bytes(response)) | AuthResponse(response):
+            return secrets_of(response)
+        case _:
+            return ()
+
+
+def unquoted(line: bytes, secrets: tuple[bytes, ...]) -> bytes:
+    """A status line of the server, its words without ``secrets``."""
+    status = _STATUS.match(line)
+    return line if status is None else status[0] + without(line[status.end() :], secrets)

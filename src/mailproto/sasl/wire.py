@@ -74,8 +74,8 @@ def encode_initial_response(data: bytes) -> bytes:
 # ------------------------------------------------------------------ servers that quote a secret
 
 _HIDDEN: Final = b"<hidden>"
-_SHORTEST: Final = 4
-"""Fewer octets than these are part of too many words to be looked for."""
+_SHORTEST: Final = 8
+"""Fewer octets are too often a word of the server's own, which hiding would make known."""
 _SEPARATORS: Final = re.compile(rb"[\0\x01]+")
 
 
@@ -91,7 +91,7 @@ def secrets_of(response: bytes) -> tuple[bytes, ...]:
 
 
 def without(line: bytes, secrets: Iterable[bytes]) -> bytes:
-    """``line`` with ``<hidden>`` for every secret of at least four octets."""
+    """``line`` with ``<hidden>`` for every secret of at least eight octets."""
     for secret in secrets:
         if len(secret) >= _SHORTEST:
             line = line.replace(secret, _HIDDEN)

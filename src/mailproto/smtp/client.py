@@ -434,7 +434,7 @@ class Client(Machine[ClientEvent, Command]):
             if self._trace is not None:
                 self._trace("S", line[:3] + b" <hidden>")
             return line
-        shown = wire.without(line, told)
+        shown = line[:4] + wire.without(line[4:], told)
         if self._trace is not None:
             self._trace("S", shown)
         if line[3:4] != b"-":

@@ -58,7 +58,6 @@ class _Wait(enum.Enum):
     """What a suspended flow waits for."""
 
     READ = enum.auto()
-    READ_OR_WAKEUP = enum.auto()
     WRITE = enum.auto()
     HANDSHAKE = enum.auto()
     CALL = enum.auto()
@@ -66,8 +65,6 @@ class _Wait(enum.Enum):
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _READ: Final = _Wait.READ
-_READ_OR_WAKEUP: Final = _Wait.READ_OR_WAKEUP
-_READS: Final = (_READ, _READ_OR_WAKEUP)
 _UNREACHABLE: Final = (None, _Wait.CALL)
 """Where a flow is not to be resumed by what happens to the connection."""
 _FATAL: Final = (TransportError, RemoteProtocolError, OutcomeUnknown)
@@ -107,10 +104,13 @@ class Driver(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._eof = False
         self._lost: Exception | None = None
+        self._seconds: float | None = None
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         # None while the flow runs, or when there is none.
         self._waits_for: _Wait | None = None
+        # The effect of a flow that waits for octets.
+        self._reading: Read = Read()
         self._wakeup: Wakeup | None = None
         self._effect_error: Exception | None = None
         self._begun = False
@@ -247,7 +247,7 @@ class Driver(asyncio.BufferedProtocol):
         self._flow = None
         self._done = None
         self._wakeup = None
-        self._deadline = None
+        self._seconds = self._deadline = None
 
     def _cancelled(self, done: asyncio.Future[object]) -> None:
         if done.cancelled() and self._done is done:
@@ -261,12 +261,12 @@ class Driver(asyncio.BufferedProtocol):
 
     def _perform(self, effect: Effect) -> object:
         if type(effect) is Read:
-            return self._read(effect.wakeup)
+            return self._read(effect)
         if type(effect) is Write:
             return self._write(effect.data)
         if type(effect) is Deadline:
-            seconds = effect.seconds
-            self._deadline = None if seconds is None else self._loop.time() + seconds
+            self._seconds = effect.seconds
+            self._bound()
             self._arm_timer()
             return None
         if type(effect) is Call:
@@ -280,7 +280,13 @@ class Driver(asyncio.BufferedProtocol):
             return None
         return self._start_tls()
 
-    def _read(self, wakeup: Wakeup | None) -> object:
+    def _bound(self) -> None:
+        """Begin the time of the deadline in force anew; a timer that waits for less goes on."""
+        seconds = self._seconds
+        self._deadline = None if seconds is None else self._loop.time() + seconds
+
+    def _read(self, reading: Read) -> object:
+        wakeup = reading.wakeup
         if wakeup is not None and wakeup.is_set:
             wakeup.is_set = False
             return None
@@ -296,8 +302,29 @@ class Driver(asyncio.BufferedProtocol):
             if wakeup.is_set:
                 wakeup.is_set = False
                 return None
-        self._waits_for = _READ if wakeup is None else _READ_OR_WAKEUP
+        self._reading = reading
+        self._waits_for = _READ
         return _WAITING
+
+    def _arrived(self, data: bytes) -> None:
+        """Give octets to the flow that waits for them, or have them answered past it."""
+        answer = self._reading.answer
+        if answer is None or not data:
+            self._resume(data)
+            return
+        try:
+            reply = answer(data)
+            if isinstance(reply, bytes):
+                if reply:
+                    self._bound()
+                    if self._timer is None:
+                        self._arm_timer()
+                    self._write(reply)
+                return
+        except Exception as error:
+            self._resume(None, error)
+            return
+        self._resume(reply)
 
     def _take(self) -> bytes:
         received = self._received
@@ -312,13 +339,14 @@ class Driver(asyncio.BufferedProtocol):
     def _write(self, data: bytes) -> object:
         if self._lost is not None:
             raise self._lost
-        if self._transport is not None and self._transport.is_closing():
+        transport = self._transport
+        if transport is None or transport.is_closing():
             # asyncio has met an error, and tells of it in the next turn of the loop.
             raise ConnectionLost("the connection broke")
         if self._channel is not None:
             self._channel.write(data)
             data = self._channel.outgoing()
-        self._send_raw(data)
+        transport.write(data)
         if self._writing_paused:
             self._waits_for = _Wait.WRITE
             return _WAITING
@@ -420,11 +448,15 @@ class Driver(asyncio.BufferedProtocol):
         if (nbytes >= _SMALL) is not self._reads_much:
             self._reads_much = nbytes >= _SMALL
             self._buffer = memoryview(bytearray(_LARGE if self._reads_much else _SMALL))
-        if not self._closed:
+        if self._closed:
+            return
+        if self._waits_for is _READ and self._channel is None:
+            self._arrived(data)
+        else:
             self._receive(data)
 
     def _receive(self, data: bytes) -> None:
-        waits_for = self._waits_for
+        """Octets under TLS, or for which nobody waits."""
         try:
             if self._handshake is not None:
                 self._handshake.feed(data)
@@ -436,17 +468,14 @@ class Driver(asyncio.BufferedProtocol):
                 self._channel.feed(data)
                 self._decrypt()
             else:
-                if waits_for in _READS:
-                    self._resume(data)
-                    return
                 self._received.append(data)
                 self._received_size += len(data)
         except TLSError as error:
             self._fail(error)
             return
-        if waits_for in _READS:
+        if self._waits_for is _READ:
             if self._received:
-                self._resume(self._take())
+                self._arrived(self._take())
             elif self._eof:
                 self._resume(b"")
         elif self._received_size > _BUFFERED and not self._reading_paused:
@@ -466,8 +495,8 @@ class Driver(asyncio.BufferedProtocol):
             with contextlib.suppress(TLSError):
                 self._decrypt()
         self._eof = True
-        if self._waits_for in _READS:
-            self._resume(self._take() if self._received else b"")
+        if self._waits_for is _READ:
+            self._arrived(self._take() if self._received else b"")
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -478,7 +507,7 @@ class Driver(asyncio.BufferedProtocol):
         waits_for = self._waits_for
         if self._flow is None or waits_for in _UNREACHABLE:
             return
-        if waits_for in _READS and (exc is None or isinstance(exc, ConnectionResetError)):
+        if waits_for is _READ and (exc is None or isinstance(exc, ConnectionResetError)):
             self._eof = True
             self._resume(b"")
         else:
@@ -503,7 +532,8 @@ class Driver(asyncio.BufferedProtocol):
 
     def _woken(self) -> None:
         wakeup = self._wakeup
-        if self._waits_for is _READ_OR_WAKEUP and wakeup is not None and wakeup.is_set:
+        awaited = self._waits_for is _READ and self._reading.wakeup is wakeup
+        if awaited and wakeup is not None and wakeup.is_set:
             wakeup.is_set = False
             self._resume(None)
 

@@ -83,6 +83,12 @@ class Read:
     """
 
     wakeup: Wakeup | None = None
+    answer: Callable[[bytes], bytes | Flow[None]] | None = None
+    """A way past the flow, which a driver may take for octets (not for the end of file). It gives
+    what is to be sent before the next are read, for which the deadline in force begins anew unless
+    it is ``b""``; or it gives a flow that must run first, which is then the result. What it raises
+    is raised in the flow. Sent the octets, the flow does the same; and it may be sent ``None``
+    where the peer was slow to take an answer."""
 
 
 @frozen

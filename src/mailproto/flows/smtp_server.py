@@ -7,7 +7,7 @@ pipelined commands go out together, before the session waits for input (RFC 2920
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from inspect import isawaitable
 from types import MappingProxyType
 from typing import Final, cast
@@ -209,9 +209,12 @@ class _Session:
         self._content_begun = False
         self._offered: Offered | None = None
         self._exchange: sasl.ServerExchange | None = None
-        self._progress = _PROGRESS
+        # Octets of content that came since the deadline began.
+        self._progress = 0
+        # Steps that took time since something was sent: their answers wait, too.
+        self._delayed = 0
         self._patience = Deadline(context.timeout or machine.timeout_hint)
-        self._unsent = 0
+        self._over = False
 
     def run(self) -> Flow[None]:
         machine = self._machine
@@ -220,39 +223,58 @@ class _Session:
         if self._context.greeting_delay is not None:
             yield from self._await_silence(self._context.greeting_delay)
         machine.accept()
-        reading = Read(self._wakeup)
-        while True:
-            event = machine.next_event()
-            if event is NEED_DATA:
+        reading = Read(self._wakeup, self._answer)
+        while not self._over:
+            later = self._proceed()
+            if later is None:
                 yield from self._flush()
-                if machine.closing:
-                    break
                 data = yield reading
                 if isinstance(data, bytes):
                     machine.receive_data(data)
+                elif data is not None:
+                    later = cast("Flow[None]", data)
                 elif self._context.shutdown.requested:
                     yield from self.farewell(_ENDING)
                     break
-                continue
-            kind = type(event)
-            step = _STEPS.get(kind)
-            if step is None:
-                if isinstance(event, ConnectionClosed):
-                    break
-                if isinstance(event, Signal):
-                    if machine.state is State.REVERSED:
-                        yield from self._go_on_as_client()
-                        break
-                    yield from self._start_tls()
-                    continue
-                step = _Session.accept
-            if kind is not Body:
-                self._progress = _PROGRESS
-                self._unsent += 1
-                if self._unsent >= _GROUP:
+            if later is not None:
+                yield from later
+                self._delayed += 1
+                if self._delayed >= _GROUP:
                     yield from self._flush()
-            yield from step(self, event)
         yield from self.interrupt()
+
+    def _answer(self, data: bytes) -> bytes | Flow[None]:
+        """Answer what has come, or say what must be done first."""
+        self._machine.receive_data(data)
+        later = self._proceed()
+        if later is not None:
+            return later
+        if self._progress >= _PROGRESS:
+            return self._flush()
+        return self._machine.data_to_send()
+
+    def _proceed(self) -> Flow[None] | None:
+        """Take one step after the other, until there is no input; or until one takes time, which
+        is then a flow to be run before the next.
+        """
+        machine = self._machine
+        next_event, step_for, accept = machine.next_event, _STEPS.get, _Session.accept
+        for _ in range(_GROUP):
+            event = next_event()
+            if event is NEED_DATA:
+                return self._end() if machine.closing else None
+            try:
+                later = step_for(type(event), accept)(self, event)
+            except StoreError as error:
+                later = self._decided(event, _refusal(error))
+            if later is not None:
+                return later
+        return self._flush()
+
+    def _end(self) -> Flow[None]:
+        """Nothing more is to be read."""
+        yield from self._flush()
+        self._over = True
 
     def farewell(self, reply: Reply) -> Flow[None]:
         """Say why the connection ends, if the client still listens."""
@@ -290,11 +312,12 @@ class _Session:
     # --- input and output
 
     def _flush(self) -> Flow[None]:
-        self._unsent = 0
-        if self._progress >= _PROGRESS:
+        """Send what is to be sent; the deadline begins anew with each answer."""
+        self._delayed = 0
+        data = self._machine.data_to_send()
+        if data or self._progress >= _PROGRESS:
             self._progress = 0
             yield self._patience
-        data = self._machine.data_to_send()
         if data:
             yield Write(data)
 
@@ -309,12 +332,24 @@ class _Session:
             self._machine.receive_data(data)
             self._machine.next_event()
 
+    def pause(self, _: Signal) -> Flow[None]:
+        """The client may not speak on as it did: TLS begins, or the connection was turned round."""
+        if self._machine.state is State.REVERSED:
+            yield from self._go_on_as_client()
+            self._over = True
+        else:
+            yield from self._start_tls()
+
+    def closed(self, _: ConnectionClosed) -> Flow[None]:
+        self._over = True
+        yield from ()
+
     def _start_tls(self) -> Flow[None]:
         yield from self._flush()
         yield from deadline(_HANDSHAKE)
         secured = yield from start_tls()
         self._machine.start_tls()
-        self._progress = _PROGRESS
+        yield self._patience
         yield from self.abandon()
         origin = self._origin
         origin.tls, origin.hello, origin.extended, origin.account = True, "", False, None
@@ -331,15 +366,21 @@ class _Session:
     def _decide(self, answer: Callable[[], Answer[T]]) -> Flow[T | Reply]:
         """What a handler answers, with what it raises as a reply."""
         try:
-            given = answer()
-            # Most often it is known at once; to ask what else it may be takes longer.
-            if given is None or isinstance(given, Reply):
-                return given
-            return (yield from self._ask(given))
-        except OverQuota:
-            return _NO_ROOM
-        except StoreError:
-            return _STORE_FAILED
+            return (yield from self._ask(answer()))
+        except StoreError as error:
+            return _refusal(error)
+
+    def _decided(self, event: object, given: object) -> Flow[None] | None:
+        """Go on with what a handler has answered to an event: at once, or when it is known."""
+        if given is None or isinstance(given, Reply):
+            return _DECIDED[type(event)](self, given)
+        return self._decided_later(event, given)
+
+    def _decided_later(self, event: object, given: object) -> Flow[None]:
+        answer = yield from self._decide(lambda: given)
+        later = _DECIDED[type(event)](self, answer)
+        if later is not None:
+            yield from later
 
     def _reply(self, reply: Reply | None) -> bool:
         """Answer the event in hand; whether that was positive."""
@@ -349,12 +390,11 @@ class _Session:
         self._machine.send(reply)
         return reply.positive
 
-    # --- what commands do
+    # --- what commands do: at once (None), or as a flow that takes time
 
-    def accept(self, _: object) -> Flow[None]:
+    def accept(self, _: object) -> None:
         """Let the machine answer alone."""
         self._machine.accept()
-        yield from ()
 
     def hello(self, event: Ehlo | Helo | Lhlo) -> Flow[None]:
         yield from self.abandon()
@@ -362,19 +402,40 @@ class _Session:
         self._origin.extended = not isinstance(event, Helo)
         self._machine.accept()
 
-    def mail(self, event: Mail) -> Flow[None]:
+    def mail(self, event: Mail) -> Flow[None] | None:
         self._in_transaction = True
-        reply = yield from self._decide(lambda: self._handler.mail(event))
-        if isinstance(reply, Resume):
-            self._machine.resume(reply.offset, reply.recipients)
-        elif not self._reply(reply):
-            yield from self.abandon()
+        given = self._handler.mail(event)
+        if given is not None:
+            return self._decided(event, given)
+        self._machine.accept()
+        return None
 
-    def rcpt(self, event: Rcpt) -> Flow[None]:
-        self._reply((yield from self._decide(lambda: self._handler.rcpt(event))))
+    def mail_decided(self, answer: Reply | Resume | None) -> Flow[None] | None:
+        if isinstance(answer, Resume):
+            self._machine.resume(answer.offset, answer.recipients)
+            return None
+        return None if self._reply(answer) else self.abandon()
 
-    def data(self, _: Data) -> Flow[None]:
-        self._content_begun = self._reply((yield from self._decide(self._handler.data)))
+    def rcpt(self, event: Rcpt) -> Flow[None] | None:
+        given = self._handler.rcpt(event)
+        if given is not None:
+            return self._decided(event, given)
+        self._machine.accept()
+        return None
+
+    def rcpt_decided(self, reply: Reply | None) -> None:
+        self._reply(reply)
+
+    def data(self, event: Data) -> Flow[None] | None:
+        given = self._handler.data()
+        if given is not None:
+            return self._decided(event, given)
+        self._content_begun = True
+        self._machine.accept()
+        return None
+
+    def data_decided(self, reply: Reply | None) -> None:
+        self._content_begun = self._reply(reply)
 
     def _begin_content(self) -> Flow[None]:
         """Ask what is asked at DATA, when BDAT has begun the content without it."""
@@ -389,27 +450,51 @@ class _Session:
             yield from self.abandon()
         self._reply(refusal)
 
-    def content(self, event: Body) -> Flow[None]:
+    def content(self, event: Body) -> Flow[None] | None:
         data = event.data
         self._progress += len(data)
         if not self._content_begun:
-            yield from self._begin_content()
+            return self._first_content(event)
+        if self._refusal is not None:
+            return None
+        given = self._handler.content(data)
+        return None if given is None else self._decided(event, given)
+
+    def content_decided(self, reply: Reply | None) -> None:
+        self._refusal = reply
+
+    def _first_content(self, event: Body) -> Flow[None]:
+        yield from self._begin_content()
         if self._refusal is None:
-            self._refusal = yield from self._decide(lambda: self._handler.content(data))
+            self._refusal = yield from self._decide(lambda: self._handler.content(event.data))
 
     def bad_content(self, _: BadContent) -> Flow[None]:
         yield from self.abandon()
         self._machine.accept()
 
-    def end(self, _: EndOfMessage) -> Flow[None]:
+    def end(self, event: EndOfMessage) -> Flow[None] | None:
+        if self._refusal is not None or not self._content_begun:
+            return self._end_otherwise()
+        self._in_transaction = self._content_begun = False
+        given = self._handler.end()
+        if given is not None:
+            return self._decided(event, given)
+        self._machine.accept()
+        return None
+
+    def _end_otherwise(self) -> Flow[None]:
+        """The end of content that was refused on its way, or of content that is empty."""
         if not self._content_begun:
             yield from self._begin_content()
-        replies: Reply | Sequence[Reply] | None = self._refusal
-        if replies is None:
+        refusal = self._refusal
+        if refusal is None:
             self._in_transaction = self._content_begun = False
-            replies = yield from self._decide(self._handler.end)
+            self.end_decided((yield from self._decide(self._handler.end)))
         else:
             yield from self.abandon()
+            self.end_decided(refusal)
+
+    def end_decided(self, replies: Reply | Sequence[Reply] | None) -> None:
         if replies is None:
             self._machine.accept()
         elif isinstance(replies, Reply):
@@ -534,8 +619,12 @@ class _Session:
             self._machine.send(_MALFORMED)
 
 
+def _refusal(error: StoreError) -> Reply:
+    return _NO_ROOM if isinstance(error, OverQuota) else _STORE_FAILED
+
+
 # What is not here is answered by the machine alone.
-_STEPS: Final[dict[type[object], Callable[..., Flow[None]]]] = {
+_STEPS: Final[Mapping[type, Callable[..., Flow[None] | None]]] = {
     Ehlo: _Session.hello,
     Helo: _Session.hello,
     Lhlo: _Session.hello,
@@ -559,4 +648,14 @@ _STEPS: Final[dict[type[object], Callable[..., Flow[None]]]] = {
     Atrn: _Session.atrn,
     Burl: _Session.burl,
     OtherCommand: _Session.other,
+    Signal: _Session.pause,
+    ConnectionClosed: _Session.closed,
+}
+# What is done with the answer of a handler.
+_DECIDED: Final[Mapping[type, Callable[..., Flow[None] | None]]] = {
+    Mail: _Session.mail_decided,
+    Rcpt: _Session.rcpt_decided,
+    Data: _Session.data_decided,
+    Body: _Session.content_decided,
+    EndOfMessage: _Session.end_decided,
 }

@@ -96,6 +96,7 @@ class Driver:
         self._context = tls
         self._server_side = server_side
         self._server_hostname = server_hostname
+        self._seconds: float | None = None
         self._deadline: float | None = None
         self._channel: TLSChannel | None = None
         self._alarm: _Alarm | None = None
@@ -151,7 +152,7 @@ class Driver:
                 self.abort()
             raise
         finally:
-            self._deadline = None
+            self._seconds = self._deadline = None
 
     def close(self) -> None:
         """Close the connection, with a TLS close alert where there is TLS."""
@@ -189,13 +190,13 @@ class Driver:
 
     def _perform(self, effect: Effect) -> object:
         if isinstance(effect, Read):
-            return self._read(effect.wakeup)
+            return self._read_and_answer(effect)
         if isinstance(effect, Write):
             self._write(effect.data)
             return None
         if isinstance(effect, Deadline):
-            seconds = effect.seconds
-            self._deadline = None if seconds is None else time.monotonic() + seconds
+            self._seconds = effect.seconds
+            self._bound()
             return None
         if isinstance(effect, Call):
             result = effect.function()
@@ -214,6 +215,11 @@ class Driver:
         return self._start_tls()
 
     # --- waiting
+
+    def _bound(self) -> None:
+        """Begin the time of the deadline in force anew."""
+        seconds = self._seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def _set_timeout(self) -> None:
         """Give the next call on the socket what is left of the deadline."""
@@ -281,6 +287,19 @@ class Driver:
             if channel is None:
                 return data
             channel.feed(data)
+
+    def _read_and_answer(self, reading: Read) -> object:
+        """Read, and go on as long as there are answers to what was read."""
+        while True:
+            data = self._read(reading.wakeup)
+            if not data or reading.answer is None:
+                return data
+            reply = reading.answer(data)
+            if not isinstance(reply, bytes):
+                return reply
+            if reply:
+                self._bound()
+                self._write(reply)
 
     def _write(self, data: bytes) -> None:
         if self._channel is not None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from facades.world import Facade
+from interop.peers.authority import Authority, make_authority
 from interop.peers.dovecot import DOMAIN, PASSWORD, USERS, Dovecot, run_dovecot
 from interop.peers.exim import Exim, run_exim
 from interop.peers.mail_server import Relay
@@ -50,6 +51,13 @@ def certificate() -> Iterator[CertificateFiles]:
         made = make_certificate(directory)
         os.chmod(made.key, 0o644)  # a throw-away key, read by the servers' own users
         yield made
+
+
+@pytest.fixture(scope="session")
+def authority() -> Iterator[Authority]:
+    """Who signs the certificates of clients: those of alice, and of somebody unknown."""
+    with reachable_directory("ca") as directory:
+        yield make_authority(directory, ["alice", "mallory"])
 
 
 @pytest.fixture(scope="session")

@@ -14,23 +14,13 @@ import pytest
 from facades.world import Facade
 from interop.conftest import CONTROL
 from interop.mail import SENDER, assert_same_mail, make_message
-from interop.peers.dovecot import (
-    PASSWORD,
-    PASSWORD_MECHANISMS,
-    TOKEN_MECHANISMS,
-    Dovecot,
-    run_dovecot,
-)
+from interop.peers.dovecot import PASSWORD, Dovecot, run_dovecot
 from interop.peers.recorder import Recorder, recording
-from mailproto import errors, sasl, smtp
+from mailproto import errors, smtp
 from mailproto.cli.certificate import CertificateFiles
 from mailproto.flows.tls import client_context
 
 pytestmark = pytest.mark.skipif(CONTROL, reason="both ends are ours by nature")
-
-
-def _name(mechanism: sasl.Mechanism) -> str:
-    return mechanism.name
 
 
 @dataclass
@@ -95,27 +85,6 @@ def test_dovecot_passes_on_what_our_client_said(path: Path) -> None:
     assert received.parameter(smtp.EnvId) == smtp.EnvId("id+1")
     assert received.parameter(smtp.Notify) == never
     assert received.parameter(smtp.Orcpt) == original
-
-
-@pytest.mark.parametrize("mechanism", [*PASSWORD_MECHANISMS, *TOKEN_MECHANISMS], ids=_name)
-def test_authentication_at_dovecot(path: Path, mechanism: sasl.Mechanism) -> None:
-    token = path.dovecot.token
-    credentials: list[sasl.Credentials] = [
-        sasl.PasswordCredentials("alice", "wrong"),
-        sasl.PasswordCredentials("alice", PASSWORD),
-    ]
-    if mechanism in TOKEN_MECHANISMS:
-        credentials = [
-            sasl.TokenCredentials("alice", token[:-4]),
-            sasl.TokenCredentials("alice", token),
-        ]
-    with path.connect(login=None) as client:
-        wrong, right = [
-            client.session.authenticate(one, mechanisms=[mechanism]) for one in credentials
-        ]
-        with pytest.raises(errors.AuthenticationFailed):
-            client.run(wrong)
-        assert client.run(right).code == 235
 
 
 def _url_of_new_message(dovecot: Dovecot, message: bytes) -> str:

@@ -44,6 +44,7 @@ PASSWORD_MECHANISMS = [
     sasl.SCRAM_SHA_1,
     sasl.SCRAM_SHA_256,
 ]
+ANONYMOUS_ACCOUNT = "carol"
 TOKEN_MECHANISMS = [sasl.OAUTHBEARER, sasl.XOAUTH2]
 
 SERVICES = ["imap", "imaps", "pop3", "pop3s", "lmtp", "submission", "submissions", "sasl"]
@@ -80,6 +81,7 @@ def _configuration(
     certificate: CertificateFiles,
     worker: Worker,
     relay: int,
+    client_authorities: Path | None,
 ) -> str:
     """The whole dovecot.conf.
 
@@ -111,6 +113,7 @@ ssl_key = <{certificate.key}
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256 oauthbearer xoauth2
 auth_failure_delay = 0
+{_certificates(client_authorities)}
 passdb {{
   driver = oauth2
   mechanisms = oauthbearer xoauth2
@@ -207,6 +210,25 @@ service auth {{
 """
 
 
+def _certificates(authorities: Path | None) -> str:
+    """EXTERNAL for whom a certificate of these authorities names, and ANONYMOUS for carol."""
+    if authorities is None:
+        return ""
+    return f"""
+auth_mechanisms = $auth_mechanisms external anonymous
+auth_anonymous_username = {ANONYMOUS_ACCOUNT}
+auth_ssl_username_from_cert = yes
+ssl_ca = <{authorities}
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+passdb {{
+  driver = static
+  mechanisms = external
+  args = nopassword
+}}
+"""
+
+
 def _bearer_token(directory: Path, user: str) -> str:
     """A JSON Web Token (RFC 7519) of ``user``, with what lets Dovecot check it by itself."""
     key = b"the key of the tests"
@@ -231,10 +253,16 @@ def _bearer_token(directory: Path, user: str) -> str:
 
 
 @contextmanager
-def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterator[Dovecot]:
+def run_dovecot(
+    certificate: CertificateFiles,
+    *,
+    relay_port: int = 1,
+    client_authorities: Path | None = None,
+) -> Iterator[Dovecot]:
     """Start Dovecot, wait for its greeting, stop it at the end.
 
     `relay_port` is where its submission service hands mail on; the default refuses connections.
+    With `client_authorities` it has EXTERNAL and ANONYMOUS too.
     """
     program = require("dovecot", "dovecot-core")
     version = run(program, "--version").text.strip()
@@ -255,7 +283,9 @@ def run_dovecot(certificate: CertificateFiles, *, relay_port: int = 1) -> Iterat
         token = _bearer_token(directory, USERS[0])
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         configuration = directory / "dovecot.conf"
-        configuration.write_text(_configuration(directory, ports, certificate, worker, relay_port))
+        configuration.write_text(
+            _configuration(directory, ports, certificate, worker, relay_port, client_authorities)
+        )
         daemon = Daemon(
             [program, "-F", "-c", os.fspath(configuration)],
             log=directory / "stderr.log",

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Mail servers that exclude Postfix in apt, unpacked into .peers/PACKAGE instead of installed.
+# Mail servers that exclude Postfix in apt, and clients that would bring a whole server along,
+# unpacked into .peers/PACKAGE instead of installed.
 #
 #   tests/interop/peers/unpack.sh              downloads and unpacks what is not there yet
 #   tests/interop/peers/unpack.sh libraries    the packages of libraries that they need, one a line
@@ -8,10 +9,16 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../../.."
 
-packages=(courier-authlib courier-pop exim4-daemon-light opensmtpd sendmail-bin sendmail-cf)
+packages=(
+    courier-authlib courier-pop exim4-daemon-light opensmtpd sendmail-bin sendmail-cf
+    cyrus-clients cyrus-common
+)
+# Libraries of Cyrus's server, which the clients do without.
+unneeded='^lib(clamav|ical|xapian|zephyr)[0-9.]*$'
 
 if [ "${1:-}" = libraries ]; then
-    apt-cache depends "${packages[@]}" | sed -n 's/^  Depends: \(lib[a-z0-9.+-]*\)$/\1/p' | sort -u
+    apt-cache depends "${packages[@]}" |
+        sed -n 's/^  Depends: \(lib[a-z0-9.+-]*\)$/\1/p' | grep -vE "$unneeded" | sort -u
     exit
 fi
 

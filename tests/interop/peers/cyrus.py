@@ -1,0 +1,40 @@
+"""The clients of Cyrus IMAP, which log in by Cyrus SASL: imtest, pop3test and smtptest.
+
+`unpack.sh` unpacks them; they read no configuration and take any certificate of the server.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from interop.peers.process import Finished, run
+from interop.peers.unpacked import require_unpacked
+
+_PROGRAMS = {"imap": "imtest", "pop3": "pop3test", "smtp": "smtptest"}
+
+
+def run_cyrus(
+    protocol: str,
+    port: int,
+    mechanism: str,
+    password: str,
+    commands: bytes,
+    *,
+    certificate: Path | None = None,
+    home: Path,
+) -> Finished:
+    """Log in as alice under TLS, say `commands`, and leave; the exit status tells nothing.
+
+    `certificate` has the certificate and key of the client in one file.
+    """
+    program = require_unpacked("cyrus-clients") / "usr/lib/cyrus/bin" / _PROGRAMS[protocol]
+    (library,) = require_unpacked("cyrus-common").glob("usr/lib/*/libcyrus.so.0")
+    identity = ("-a", "alice", "-u", "alice", "-w", password)
+    return run(
+        *(program, "-m", mechanism, *identity, "-p", str(port)),
+        *("-t", "" if certificate is None else os.fspath(certificate), "localhost"),
+        stdin=commands,
+        home=home,
+        environment={"LD_LIBRARY_PATH": os.fspath(library.parent)},
+    )

@@ -18,7 +18,7 @@ import pytest
 
 from facades.world import Facade
 from interop.conftest import CONTROL
-from interop.mail import RECIPIENT, SENDER, make_message
+from interop.mail import RECIPIENT, SENDER, assert_same_mail, make_message
 from interop.peers.haproxy import Listener, run_haproxy
 from interop.peers.process import HOST, eventually, require, run
 from mailproto import proxy
@@ -84,7 +84,7 @@ class Ours:
         assert client.stat()[0] == 1
         lines = client.retr(1)[1]
         client.quit()
-        return b"\r\n".join(lines)
+        return b"\r\n".join(lines) + b"\r\n"
 
 
 @pytest.fixture(params=["sync", "aio"])
@@ -111,6 +111,7 @@ def test_the_received_field_shows_the_client(ours: Ours, tmp_path: Path, version
         deliver(smtplib.SMTP, ports["smtp"])
     assert ours.received().startswith(b"Return-Path: <")
     assert f"Received: from client.test ([{CLIENT}])".encode() in ours.received()
+    assert_same_mail(ours.received(), make_message())
     header = ours.header()
     assert (header.version, header.transport) == (version, Transport.TCP4)
     assert header.destination is not None

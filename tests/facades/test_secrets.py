@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import re
 import traceback
 from collections.abc import Iterator
 from typing import Any, Final
@@ -101,6 +102,9 @@ def test_P16_no_session_tells_its_secret(
     ears.heard += [record.getMessage() for record in caplog.records]
     ears.heard += capfd.readouterr()
     ears.assert_ignorant_of(CANARY, WRONG)
+    # With salt, count and signature of SCRAM passwords could be tried out.
+    challenges = [line for line in ears.heard if re.match(r"S: (334|\+)( |$)", line)]
+    assert {line.partition(" ")[2] for line in challenges} <= {"334 <hidden>", "+ <hidden>"}
     assert any(mechanism.name in line for line in ears.heard) or "offers" in str(ears.heard)
 
 

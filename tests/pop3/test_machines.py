@@ -503,6 +503,13 @@ def test_in_answer_to_names_the_command() -> None:
     assert machine.waiting_for == "the rest of the answer to RETR"
 
 
+def test_P24_a_client_gives_up_before_its_server_does() -> None:
+    """RFC 1939 section 3: the autologout timer of a server is of ten minutes at least."""
+    for state in pop3.State:
+        if state is not pop3.State.GREETING:
+            assert 0 < client(state).timeout_hint < pop3.Server().timeout_hint == 600
+
+
 # ---------------------------------------------------------------------------------- both at once
 
 

@@ -343,3 +343,120 @@ def test_P09_a_long_line_octet_by_octet() -> None:
         return feed
 
     assert_linear(line, 8_000)
+
+
+FLOODS = {
+    "commands": (b"EHLO a\r\n", b"NOOP x\r\nMAIL FROM:<a@b>\r\nRSET\r\n"),
+    "malformed": (b"EHLO a\r\n", b"MAIL FROM:<@\r\n"),
+    "recipients": (b"EHLO a\r\nMAIL FROM:<a@b>\r\n", b"RCPT TO:<a@b>\r\n"),
+    "chunks": (b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n", b"BDAT 6\r\na\r\nb\r\n"),
+    "a line without end": (b"EHLO a\r\n", b"x"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 1448])
+@pytest.mark.parametrize("flood", FLOODS)
+def test_P09_floods_at_a_server(flood: str, size: int) -> None:
+    before, unit = FLOODS[flood]
+    many = 10**9
+    limits = smtp.SMTPServerLimits(
+        command_line=many,
+        authentication_line=many,
+        errors=many,
+        idle_commands=many,
+        recipients=many,
+        content=many,
+    )
+
+    def feeding(octets: int) -> Callable[[], None]:
+        server = smtp.Server("mx.example", limits=limits)
+        server.accept()
+        drive(server, before)
+        wire = unit * (octets // len(unit))
+
+        def feed() -> None:
+            for start in range(0, len(wire), size):
+                drive(server, wire[start : start + size])
+                server.data_to_send()
+
+        return feed
+
+    assert_linear(feeding, 4_000 if size == 1 else 20_000)
+
+
+@pytest.mark.parametrize("size", [1, 1448])
+@pytest.mark.parametrize("unit", [b"250-SIZE 1000 x\r\n", b"250-\r\n"])
+def test_P09_a_reply_of_many_lines(unit: bytes, size: int) -> None:
+    many = 10**9
+    limits = smtp.SMTPClientLimits(reply=many, reply_lines=many)
+
+    def feeding(octets: int) -> Callable[[], None]:
+        client = smtp.Client(limits=limits)
+        client.receive_data(b"220 x\r\n")
+        client.next_event()
+        client.send(smtp.Ehlo("a"))
+        wire = unit * (octets // len(unit)) + b"250 x\r\n"
+
+        def feed() -> None:
+            for start in range(0, len(wire), size):
+                client.receive_data(wire[start : start + size])
+                client.next_event()
+
+        return feed
+
+    assert_linear(feeding, 4_000 if size == 1 else 20_000)
+
+
+# ---------------------------------------------------------------------------------------- lines
+
+
+ENDS = [
+    b"\n", b"\r", b"\n\r", b"\x0b", b"\x0c", b"\x1c", b"\x85", b"\xc2\x85", b"\0",
+    "\u2028".encode(), "\u2029".encode(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+@pytest.mark.parametrize("end", ENDS)
+def test_P25_only_crlf_ends_a_line(end: bytes, lmtp: bool) -> None:
+    hello = b"LHLO a" if lmtp else b"EHLO a"
+
+    def make() -> smtp.Server:
+        return smtp.Server("mx.example", lmtp=lmtp)
+
+    wire = hello + b"\r\nNOOP" + end + b"QUIT" + end
+    alone = assert_chop_invariant(make, wire, accept)
+    assert alone.error == "the connection was closed inside a line"
+    assert len(alone.events) == 1
+    # With its CRLF it is one line, and neither command is obeyed.
+    whole = assert_chop_invariant(make, wire + b"\r\nNOOP\r\n", accept)
+    _, event, noop = whole.events
+    assert isinstance(event, smtp.Invalid | smtp.Noop)
+    assert isinstance(noop, smtp.Noop)
+    assert whole.state["closing"] is False
+    assert b"221" not in whole.output
+    if isinstance(event, smtp.Invalid):
+        assert event.line == b"NOOP" + end + b"QUIT" + end
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_P25_only_crlf_ends_a_line_of_a_reply(end: bytes) -> None:
+    def make() -> smtp.Client:
+        client = smtp.Client()
+        client.receive_data(b"220 x\r\n")
+        client.next_event()
+        client.send(smtp.Ehlo("a"))
+        return client
+
+    def only_look(client: smtp.Client, event: object) -> None:
+        pass
+
+    wire = b"250-mx" + end + b"250 STARTTLS" + end
+    alone = assert_chop_invariant(make, wire, only_look)
+    assert alone.events == ()
+    assert alone.error is not None
+    whole = assert_chop_invariant(make, wire + b"\r\n250 HELP\r\n", only_look)
+    for event in whole.events:
+        assert isinstance(event, smtp.Reply)
+        assert len(event.lines) == 2
+        assert "HELP" in event.lines[1]

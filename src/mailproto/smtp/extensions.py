@@ -104,14 +104,13 @@ class Capabilities:
     @classmethod
     def of_reply(cls, reply: Reply) -> Capabilities:
         """Read the lines of a positive reply; a line that is no keyword is left out."""
-        keywords: dict[str, tuple[str, ...]] = {}
+        keywords: dict[str, list[str]] = {}
         for line in reply.lines[1:]:
             match = _EHLO_LINE.fullmatch(line)
             if match is not None:
-                keyword = match[1].upper()
-                values = tuple((match[2] or "").split())
-                keywords[keyword] = keywords.get(keyword, ()) + values
-        return cls(reply.lines[0].strip(" ").partition(" ")[0], MappingProxyType(keywords))
+                keywords.setdefault(match[1].upper(), []).extend((match[2] or "").split())
+        offered = {keyword: tuple(values) for keyword, values in keywords.items()}
+        return cls(reply.lines[0].strip(" ").partition(" ")[0], MappingProxyType(offered))
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords

@@ -137,5 +137,13 @@ SECTIONS: Final = {
         "POP3 clients",
         {**POP3, "quirks": "none", "downloads": "RFC 1939 sections 6 to 8"},
     ),
-    "pop3-server": ("POP3 servers", POP3),
+    "pop3-server": (
+        "POP3 servers",
+        {
+            **POP3,
+            "sizes as sent": "RFC 1939 section 11",
+            "one session at a time, and deletions in UPDATE only": "RFC 1939 sections 4 and 6",
+            "early talkers and other protocols": "RFC 1939 section 4",
+        },
+    ),
 }

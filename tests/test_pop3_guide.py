@@ -69,4 +69,10 @@ def test_a_download(
     for _ in range(2):
         run(BLOCKS[1])
     assert capsys.readouterr().out == "2 0 2\n0 0 2\n"
-    assert len(list((tmp_path / "mail").glob("*.eml"))) == len(BLOCKS) == 2
+    assert len(list((tmp_path / "mail").glob("*.eml"))) == 2
+
+
+def test_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    run(BLOCKS[2])
+    assert capsys.readouterr().out == "Idioma cambiado Expire(days=30, per_user=False) {1: 31}\n"
+    assert len(BLOCKS) == 3

@@ -371,3 +371,27 @@ def test_messages_beyond_ascii_are_known(store: AnyStore) -> None:
         True,
         True,
     ]
+
+
+def test_messages_that_are_not_lines_with_crlf_are_known(store: AnyStore) -> None:
+    for pieces, prefix in [
+        ((MESSAGE,), b""),
+        ((b"a\r", b"\n", b"b\r\n"), b"Received: x\r\n"),
+        ((), b""),
+        ((b"a\r", b"b\r\n"), b""),
+        ((b"a\n",), b""),
+        ((b"a\r\n", b"\nb\r\n"), b""),
+        ((b"no end",), b""),
+        ((b"a\r",), b""),
+        ((b"\n",), b""),
+        ((MESSAGE,), b"Received: x\n"),
+        ((MESSAGE,), b"Received: x"),
+    ]:
+        store.deliver(drafted(store, *pieces), {"ada": prefix})
+    account = store.account("ada")
+    account.append("INBOX", drafted(store, b"no end"))
+    inbox = account.open("INBOX")
+    inbox.set_flags([1, 4], FlagChange.ADD, ["\\Seen"])
+    inbox.copy([1, 4], "INBOX")
+    found = [info.canonical for info in inbox.messages().messages]
+    assert found == [True] * 3 + [False] * 9 + [True, False]

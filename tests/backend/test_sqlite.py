@@ -191,14 +191,17 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     assert text.read_bytes().startswith(b"From ada")
 
 
-def test_a_file_of_the_first_version_is_read_and_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_version_is_read_and_written(tmp_path: Path, version: int) -> None:
     file = tmp_path / "mail.db"
     store = SQLiteStore(file)
     deliver(store, MESSAGE, "ada")
     store.close()
     with sqlite3.connect(file) as db:
-        db.execute("ALTER TABLE message DROP COLUMN eight_bit")
-        db.execute("PRAGMA user_version = 1")
+        db.execute("ALTER TABLE message DROP COLUMN canonical")
+        if version == 1:
+            db.execute("ALTER TABLE message DROP COLUMN eight_bit")
+        db.execute(f"PRAGMA user_version = {version}")
     db.close()
     for _ in range(2):
         store = SQLiteStore(file)
@@ -206,7 +209,9 @@ def test_a_file_of_the_first_version_is_read_and_written(tmp_path: Path) -> None
         store.close()
     store = SQLiteStore(file)
     messages = store.account("ada").open("INBOX").messages().messages
-    assert [message.eight_bit for message in messages] == [None, False, False]
+    before = None if version == 1 else False
+    assert [message.eight_bit for message in messages] == [before, False, False]
+    assert [message.canonical for message in messages] == [None, True, True]
     store.close()
 
 

@@ -77,7 +77,7 @@ class TellsNobody(MemoryStore):
 class ReusesKeys(MemoryStore):
     def stored(self, prefix: bytes, body: Spool) -> memory_module._Stored:
         real = super().stored(prefix, body)
-        return memory_module._Stored("1", real.content, real.eight_bit)
+        return memory_module._Stored("1", real.content, real.eight_bit, real.canonical)
 
 
 def fault(name: str, method: Callable[..., object]) -> Callable[[pytest.MonkeyPatch], type[Store]]:

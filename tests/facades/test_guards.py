@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from facades.world import Blocking, Facade, World
 from mailproto import aio, proxy, smtp, sync
@@ -92,7 +93,9 @@ REQUESTS = {
 }
 
 
-@pytest.mark.parity("smtp-server early talkers and other protocols")
+@pytest.mark.parity(
+    "smtp-server early talkers and other protocols", "pop3-server early talkers and other protocols"
+)
 @pytest.mark.parametrize("name", PORTS)
 @pytest.mark.parametrize("request_line", REQUESTS.values(), ids=REQUESTS)
 def test_P13_nothing_behind_another_protocol_is_obeyed(
@@ -210,3 +213,43 @@ def test_who_speaks_before_the_greeting_is_refused(facade: Facade, lmtp: bool) -
         assert line_of(sock).startswith(b"220 ")
         sock.sendall(b"NOOP\r\n")
         assert line_of(sock).startswith(b"250 ")
+
+
+EARLY = {
+    "smtp": b"554 ",
+    "submission": b"554 ",
+    "lmtp": b"554 ",
+    "imap": b"* BYE ",
+    "pop3": b"-ERR ",
+}
+
+
+@pytest.mark.parity(
+    "smtp-server early talkers and other protocols", "pop3-server early talkers and other protocols"
+)
+@pytest.mark.parametrize("name", PORTS)
+@pytest.mark.parametrize("tls", [False, True])
+def test_P13_early_talkers_on_every_port(world: World, name: str, tls: bool) -> None:
+    """A command, or a handshake where plain text was expected; long before the delay is over."""
+    command, answer = COMMANDS[name]
+    port = world.server.listen(
+        "127.0.0.1", 0, evolve(world.services, greeting_delay=30.0).sessions(name)
+    )
+    with connect(port) as sock:
+        sock.sendall(client_hello() if tls else command * 3)
+        said = all_of(sock)
+    assert said.startswith(EARLY[name])
+    assert answer not in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_who_waits_for_the_greeting_of_any_port_gets_it(world: World, name: str) -> None:
+    command, answer = COMMANDS[name]
+    port = world.server.listen(
+        "127.0.0.1", 0, evolve(world.services, greeting_delay=0.01).sessions(name)
+    )
+    with connect(port) as sock:
+        assert line_of(sock).startswith(GREETINGS[name])
+        sock.sendall(command)
+        assert line_of(sock).startswith(answer)

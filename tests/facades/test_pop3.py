@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from facades.world import PASSWORD, Conversation, Facade, World, scripted
 from mailproto import pop3, sasl
@@ -14,6 +15,9 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
+from mailproto.flows.pop3_maildrop import Internationalized
+from mailproto.flows.pop3_server import Options, Policy
+from mailproto.flows.pop3_texts import Translation
 
 ONE = b"Subject: one\r\n\r\n.first\r\n..\r\n"
 TWO = b"Subject: two\r\n\r\nsecond\r\nthird\r\n"
@@ -239,3 +243,36 @@ def test_P27_an_answer_nobody_asked_for_answers_nothing(facade: Facade) -> None:
             "pop3", port, tls="none", login=("alice", PASSWORD), allow_insecure_auth=True
         )
     assert conversations[0].received == b"CAPA\r\n"
+
+
+TEXTS = {"language changed": "Idioma cambiado", "{count} messages": "{count} mensajes"}
+
+
+@pytest.mark.parity("pop3-server LANG", "pop3-server LAST", "pop3-server EXPIRE")
+def test_what_services_set_of_pop3(world: World) -> None:
+    """``Services.pop3`` reaches the sessions of servers of both kinds."""
+    options = Options(
+        policy=Policy(login_delay=3600, expire=pop3.Expire(30)),
+        policy_of=lambda name: Policy(expire=pop3.Expire(60 if name == "alice" else 90)),
+        internationalized=Internationalized.REFUSE,
+        languages=[Translation("es", "Español", TEXTS)],
+        last=True,
+        apop_password={"alice": "wonderland"}.get,
+    )
+    world.deliver("Subject: ü\r\n\r\n".encode())
+    sessions = evolve(world.services, pop3=options).sessions("pop3")
+    port = world.server.listen("127.0.0.1", 0, sessions)
+    with world.facade.connect("pop3", port, tls="none", apop=True) as client:
+        before = client.capabilities()
+        assert before.login_delay == pop3.LoginDelay(3600, per_user=True)
+        assert before.expire == pop3.Expire(30, per_user=True)
+        assert before.lang
+        answer = client.call(pop3.Lang("es"))
+        assert answer == pop3.LanguageChanged("es", "Idioma cambiado")
+        client.apop("alice", "wonderland")
+        after = client.capabilities()
+        assert (after.login_delay, after.expire) == (None, pop3.Expire(60))
+        assert client.call(pop3.Last()) == pop3.LastAccessed(0)
+        with pytest.raises(CommandFailed) as caught:
+            client.retrieve(1)
+        assert caught.value.code == "UTF8"

@@ -123,6 +123,7 @@ def test_new_messages_are_received_once_and_removed() -> None:
     assert arrivals.times == {}
 
 
+@pytest.mark.parity("pop3-client downloads")
 @pytest.mark.parametrize("sizes", [(), (9,)])
 def test_a_download_that_is_cut_anywhere_is_completed_by_the_next(sizes: tuple[int, ...]) -> None:
     for cut in itertools.count():
@@ -141,6 +142,7 @@ def test_a_download_that_is_cut_anywhere_is_completed_by_the_next(sizes: tuple[i
         assert left(store) == 0
 
 
+@pytest.mark.parity("pop3-client downloads")
 def test_messages_stay_for_the_days_they_are_left() -> None:
     store, arrivals = maildrop(*MAIL), Kept()
     assert run(store, arrivals, now=0.0, leave_days=7) == Downloaded(3, 0, 3)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import email.policy
 from collections.abc import Callable
 from email.parser import BytesParser
+from typing import Any
 
 import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore, StoreError
 from mailproto.backend.directory import Users
-from mailproto.flows.effects import Flow, read, write
+from mailproto.errors import DeadlineExceeded
+from mailproto.flows.effects import Deadline, Flow, Read, Write, read, write
 from mailproto.flows.pop3_maildrop import Internationalized
 from mailproto.flows.pop3_policy import Logins, Policy
-from mailproto.flows.pop3_server import Context, serve
+from mailproto.flows.pop3_server import Context, Options, serve
 from mailproto.flows.pop3_texts import TEXTS, Translation
 from mailproto.flows.shutdown import Shutdown
 from mailproto.testing import converse
@@ -25,19 +30,19 @@ NATIVE = "From: José <josé@example.com>\r\nSubject: Grüße\r\n\r\nHällo\r\nz
 BODY = "Subject: two\r\n\r\nHällo\r\n".encode()
 
 
-def context(*contents: bytes, **options: object) -> Context:
+def context(*contents: bytes, prefix: bytes = b"", **options: object) -> Context:
     store = MemoryStore()
     for content in contents:
         draft = store.draft()
         draft.write(content)
-        store.deliver(draft, {"alice": b""})
+        store.deliver(draft, {"alice": prefix})
     return Context(
         store,
         Users({"alice": "secret", "andré": "pässword"}),
         Shutdown(),
         sasl.Offer(allow_insecure_auth=True),
         True,
-        **options,  # type: ignore[arg-type]  # keywords of Context
+        options=Options(**options),  # type: ignore[arg-type]  # keywords of Options
     )
 
 
@@ -216,3 +221,131 @@ def test_rfc3206_a_directory_that_fails_is_a_temporary_failure(
     answers: list[Callable[[object], str]] = [fail]
     monkeypatch.setattr(served.directory, "verify", answers[0])
     assert heard(served, LOGIN + b"QUIT\r\n")[1].startswith(b"-ERR [SYS/TEMP] ")
+
+
+# ------------------------------------------------------------------------- sizes (section 11)
+
+MAILBOX = type(MemoryStore().account("alice").open("INBOX"))
+PIECES = st.sampled_from(
+    [b"text", b".", b"\r\n", b"\r", b"\n", "Subject: ü\r\n".encode(), "ü".encode(), b"\r\n\r\n"]
+)
+CONTENTS = st.lists(PIECES, max_size=8).map(b"".join)
+
+
+def messages_of(lines: list[bytes], count: int) -> tuple[list[int], list[int], list[int]]:
+    """What LIST told, what the answers to RETR told, and the octets that came; from the log."""
+    listing = lines.index(b".")
+    listed = [int(line.split()[1]) for line in lines[listing - count : listing]]
+    rest = lines[listing + 1 :]
+    told: list[int] = []
+    came: list[int] = []
+    for _ in range(count):
+        end = rest.index(b".")
+        told.append(int(rest[0].split()[1]))
+        came.append(sum(len(line) + 2 - line.startswith(b".") for line in rest[1:end]))
+        rest = rest[end + 1 :]
+    return listed, told, came
+
+
+@pytest.mark.parity("pop3-server sizes as sent")
+@settings(max_examples=60)
+@given(st.lists(CONTENTS, min_size=1, max_size=4), st.booleans(), st.sampled_from([b"", b"x: y\n"]))
+def test_rfc1939_section_11_sizes_are_the_octets_that_are_sent(
+    contents: list[bytes], utf8: bool, prefix: bytes
+) -> None:
+    """Whatever lies in the store: without a final CRLF, with bare newlines, beyond ASCII."""
+    served = context(*contents, prefix=prefix)
+    retrieved = b"".join(b"RETR %d\r\n" % number for number in range(1, len(contents) + 1))
+    said = (b"UTF8\r\n" if utf8 else b"") + LOGIN + b"STAT\r\nLIST\r\n" + retrieved
+    for order in (said, said.replace(b"STAT\r\nLIST\r\n" + retrieved, b"LIST\r\n" + retrieved)):
+        lines = heard(served, order + b"STAT\r\nQUIT\r\n")
+        listed, told, came = messages_of(lines, len(contents))
+        assert listed == told == came
+        assert lines[-2] == b"+OK %d %d" % (len(contents), sum(came))
+
+
+def test_rfc1939_section_11_sizes_are_right_whatever_is_asked_first() -> None:
+    irregular = b"no\nend"
+    for said in (b"STAT", b"LIST 1", b"RETR 1"):
+        lines = heard(context(irregular), LOGIN + said + b"\r\nQUIT\r\n")
+        assert lines[2].split()[1 if said == b"RETR 1" else 2] == b"9"
+
+
+def test_only_messages_that_are_sent_in_another_form_are_read_for_their_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not at login and not for UIDL; once for all sessions."""
+    served = context(ASCII, NATIVE, b"no end", ASCII)
+    real, read_uids = MAILBOX.content, list[int]()
+
+    def content(self: Any, uid: int) -> object:
+        read_uids.append(uid)
+        return real(self, uid)
+
+    monkeypatch.setattr(MAILBOX, "content", content)
+    heard(served, LOGIN + b"UIDL\r\nLIST 1\r\nDELE 3\r\n")
+    assert read_uids == []
+    for _ in range(2):
+        heard(served, LOGIN + b"STAT\r\nLIST\r\nLIST 2\r\nSTAT\r\n")
+        assert read_uids == [2, 3]
+
+
+def test_a_store_that_does_not_tell_is_taken_at_its_word_and_no_size_is_told_with_the_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served = context(b"no\nend")
+    real = MAILBOX.page
+
+    def page(self: Any, after: int, limit: int) -> list[object]:
+        return [evolve(info, canonical=None, eight_bit=None) for info in real(self, after, limit)]
+
+    monkeypatch.setattr(MAILBOX, "page", page)
+    lines = heard(served, LOGIN + b"LIST 1\r\nRETR 1\r\nQUIT\r\n")
+    assert lines[2:7] == [b"+OK 1 6", b"+OK", b"no", b"end", b"."]
+
+
+def test_a_content_that_is_shorter_than_its_size_ends_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a message must not pass for a whole one."""
+    served = context(b"x" * 200_000 + b"\r\n")
+    real = MAILBOX.content
+
+    class Short:
+        def __init__(self, content: Any) -> None:
+            self.content, self.size = content, content.size
+
+        def read(self, offset: int, size: int) -> bytes:
+            return b"" if offset > 100_000 else self.content.read(offset, size)
+
+    monkeypatch.setattr(MAILBOX, "content", lambda self, uid: Short(real(self, uid)))
+    with pytest.raises(StoreError, match="shorter"):
+        heard(served, LOGIN + b"RETR 1\r\nQUIT\r\n")
+
+
+# ------------------------------------------------------------------------------- early talkers
+
+
+@pytest.mark.parity("pop3-server early talkers and other protocols")
+def test_P13_who_speaks_before_the_greeting_is_refused() -> None:
+    served = evolve(context(ASCII), greeting_delay=5.0)
+    flow = serve(served.machine(), served)
+    assert next(flow) == Deadline(5.0)
+    assert isinstance(flow.send(None), Read)
+    effect = flow.send(b"USER alice\r\nPASS secret\r\n")
+    while isinstance(effect, Deadline):
+        effect = flow.send(None)
+    assert effect == Write(b"-ERR the server speaks first\r\n")
+    with pytest.raises(StopIteration):
+        flow.send(None)
+
+
+def test_who_waits_for_the_greeting_gets_it() -> None:
+    served = evolve(context(ASCII), greeting_delay=5.0)
+    flow = serve(served.machine(), served)
+    next(flow)
+    flow.send(None)
+    effect = flow.throw(DeadlineExceeded("silence"))
+    while isinstance(effect, Deadline):
+        effect = flow.send(None)
+    assert effect == Write(b"+OK POP3 server ready\r\n")

@@ -610,8 +610,9 @@ def test_who_speaks_before_the_greeting_is_refused() -> None:
     assert next(flow) == Deadline(5.0)
     assert isinstance(flow.send(None), Read)
     effect = flow.send(b"EHLO a\r\n")
-    assert isinstance(effect, Deadline)
-    assert flow.send(None) == Write(b"554 The client spoke before the greeting\r\n")
+    while isinstance(effect, Deadline):
+        effect = flow.send(None)
+    assert effect == Write(b"554 The client spoke before the greeting\r\n")
 
 
 def test_who_waits_for_the_greeting_gets_it() -> None:
@@ -620,8 +621,9 @@ def test_who_waits_for_the_greeting_gets_it() -> None:
     next(flow)
     flow.send(None)
     effect = flow.throw(DeadlineExceeded("silence"))
-    assert isinstance(effect, Deadline)
-    assert flow.send(None) == Write(b"220 mx ESMTP\r\n")
+    while isinstance(effect, Deadline):
+        effect = flow.send(None)
+    assert effect == Write(b"220 mx ESMTP\r\n")
 
 
 @pytest.mark.parametrize("trusted", [True, False])

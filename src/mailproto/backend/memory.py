@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from mailproto._core.frozen import frozen
 from mailproto.backend import rules
+from mailproto.backend.lines import canonical
 from mailproto.backend.listeners import Listeners
 from mailproto.backend.spool import Prefixed, Spool, sealed
 from mailproto.backend.store import (
@@ -95,7 +96,8 @@ class MemoryStore:
     def stored(self, prefix: bytes, body: Spool) -> _Stored:
         """A new content."""
         eight_bit = body.eight_bit or not prefix.isascii()
-        return _Stored(str(next(self._keys)), Prefixed(prefix, body), eight_bit)
+        lines = body.canonical and canonical(prefix)
+        return _Stored(str(next(self._keys)), Prefixed(prefix, body), eight_bit, lines)
 
     def next_uid_validity(self) -> int:
         """One that no mailbox of this store ever had."""
@@ -112,11 +114,12 @@ class MemoryStore:
 
 @frozen
 class _Stored:
-    """A content, the key that names it, and whether it is more than ASCII."""
+    """A content, the key that names it, whether it is more than ASCII, and canonical lines."""
 
     key: str
     content: Prefixed
     eight_bit: bool
+    canonical: bool
 
 
 class _Box:
@@ -148,7 +151,16 @@ class _Box:
             size = stored.content.size
             self._contents[uid] = stored
             self._put(
-                MessageInfo(uid, flags, date, size, self._modseq, stored.key, stored.eight_bit)
+                MessageInfo(
+                    uid,
+                    flags,
+                    date,
+                    size,
+                    self._modseq,
+                    stored.key,
+                    stored.eight_bit,
+                    stored.canonical,
+                )
             )
             self._size += size
             uids.append(uid)
@@ -252,6 +264,7 @@ class _Box:
                         modseq,
                         message.key,
                         message.eight_bit,
+                        message.canonical,
                     )
                 )
         return refused, self._modseq == modseq

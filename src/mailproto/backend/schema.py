@@ -19,7 +19,7 @@ from mailproto.backend.store import StoreFailure
 __all__ = ["APPLICATION_ID", "VERSION", "prepare"]
 
 APPLICATION_ID: Final = 0x6D70726F  # "mpro"
-VERSION: Final = 2
+VERSION: Final = 3
 
 _TABLES: Final = """
 CREATE TABLE counter (uid_validity INTEGER NOT NULL);
@@ -73,6 +73,7 @@ CREATE TABLE message (
     modseq INTEGER NOT NULL,
     content INTEGER NOT NULL REFERENCES content,
     eight_bit INTEGER, -- NULL: not known, from before version 2
+    canonical INTEGER, -- NULL: not known, from before version 3
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX message_modseq ON message (mailbox, modseq);
@@ -107,8 +108,10 @@ def prepare(db: sqlite3.Connection, file: str) -> None:
             db.execute(f"PRAGMA user_version = {VERSION}")
         elif application != APPLICATION_ID:
             raise StoreFailure(f"{file} is a database, but no mail store")
-        elif version == 1:
-            db.execute("ALTER TABLE message ADD COLUMN eight_bit INTEGER")
+        elif version in (1, 2):
+            if version == 1:
+                db.execute("ALTER TABLE message ADD COLUMN eight_bit INTEGER")
+            db.execute("ALTER TABLE message ADD COLUMN canonical INTEGER")
             db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise StoreFailure(f"{file} has schema version {version}, this program knows {VERSION}")

@@ -10,6 +10,7 @@ import threading
 import weakref
 from typing import IO, Final, Protocol
 
+from mailproto.backend.lines import Lines
 from mailproto.backend.store import Draft, StoreFailure
 from mailproto.errors import StoreError
 
@@ -29,12 +30,18 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._size = 0
         self._eight_bit = False
+        self._lines = Lines()
         self._sealed = False
 
     @property
     def eight_bit(self) -> bool:
         """Whether octets beyond ASCII were written."""
         return self._eight_bit
+
+    @property
+    def canonical(self) -> bool:
+        """Whether all lines end with CRLF, and no CR or LF stands anywhere else."""
+        return self._lines.canonical
 
     @property
     def size(self) -> int:
@@ -54,6 +61,7 @@ class Spool:
                 _on_disk(self._file, self._size, data)
             self._size += len(data)
             self._eight_bit = self._eight_bit or not data.isascii()
+            self._lines.feed(data)
 
     def read(self, offset: int, size: int) -> bytes:
         """The octets from ``offset``, at most ``size``, fewer only at the end."""

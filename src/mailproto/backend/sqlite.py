@@ -24,6 +24,7 @@ from typing import Final
 from typing_extensions import TypeVar
 
 from mailproto.backend import rules, schema, statements
+from mailproto.backend.lines import canonical
 from mailproto.backend.listeners import Listeners
 from mailproto.backend.spool import Prefixed, Spool, sealed
 from mailproto.backend.store import (
@@ -117,7 +118,8 @@ class SQLiteStore:
                 inbox = statements.find_mailbox(db, account, rules.INBOX)
                 size = len(prefix) + spool.size
                 eight_bit = spool.eight_bit or not prefix.isascii()
-                message = (" ", date, size, contents[prefix], eight_bit)
+                lines = spool.canonical and canonical(prefix)
+                message = (" ", date, size, contents[prefix], eight_bit, lines)
                 statements.add_messages(db, inbox, [message])
         for name in recipients:
             self.tell(name, [rules.INBOX])
@@ -343,7 +345,7 @@ class _Account:
         with self._store.body(spool) as body_in, self._store.transaction() as db:
             mailbox = statements.find_mailbox(db, self._id, name)
             content = statements.content_row(db, b"", body_in(db))
-            message = (text, date, spool.size, content, spool.eight_bit)
+            message = (text, date, spool.size, content, spool.eight_bit, spool.canonical)
             (uid,) = statements.add_messages(db, mailbox, [message])
             uid_validity = statements.uid_validity(db, mailbox)
         self._store.tell(self._name, [name])

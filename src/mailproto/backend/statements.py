@@ -31,10 +31,10 @@ CHUNK: Final = 64 * 1024
 
 _CHUNK_BITS: Final = 24  # so many bits of a chunk's id are its number, those above the body's id
 
-NewMessage: TypeAlias = tuple[str, str, int, int, bool | None]
+NewMessage: TypeAlias = tuple[str, str, int, int, bool | None, bool | None]
 """Flags as text, date as text, size, content id, whether it is more than ASCII."""
 
-_Row: TypeAlias = tuple[int, str, str, int, int, int, int | None]
+_Row: TypeAlias = tuple[int, str, str, int, int, int, int | None, int | None]
 
 
 # ------------------------------------------------------------------------ accounts, mailboxes
@@ -197,8 +197,8 @@ def add_messages(db: sqlite3.Connection, mailbox: int, messages: Sequence[NewMes
     )
     db.executemany(
         "INSERT INTO message"
-        " (mailbox, uid, flags, internal_date, size, content, eight_bit, modseq)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " (mailbox, uid, flags, internal_date, size, content, eight_bit, canonical, modseq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(mailbox, uid, *message, modseq) for uid, message in zip(uids, messages, strict=True)],
     )
     return uids
@@ -209,7 +209,7 @@ def copy_messages(
 ) -> Copied:
     """Copy those of the messages that are there."""
     rows = db.execute(
-        "SELECT uid, flags, internal_date, size, content, eight_bit FROM message"
+        "SELECT uid, flags, internal_date, size, content, eight_bit, canonical FROM message"
         " WHERE mailbox = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
         (mailbox, _json(uids)),
     ).fetchall()
@@ -292,7 +292,7 @@ def _flags_of(text: str) -> frozenset[str]:
 
 
 _SELECT: Final = (
-    "SELECT uid, flags, internal_date, size, modseq, content, eight_bit FROM message"
+    "SELECT uid, flags, internal_date, size, modseq, content, eight_bit, canonical FROM message"
     " WHERE mailbox = ?"
 )
 
@@ -312,8 +312,9 @@ def _infos(rows: Iterable[_Row]) -> list[MessageInfo]:
             modseq,
             str(content),
             None if eight_bit is None else bool(eight_bit),
+            None if canonical is None else bool(canonical),
         )
-        for uid, flags, date, size, modseq, content, eight_bit in rows
+        for uid, flags, date, size, modseq, content, eight_bit, canonical in rows
     ]
 
 

@@ -86,6 +86,10 @@ class MessageInfo:
     """Names the immutable content within the store; equal for copies of one message."""
     eight_bit: bool | None = None
     """Whether the content has octets beyond ASCII; ``None``: not known."""
+    canonical: bool | None = None
+    """Whether each line of the content ends with CRLF, the last one too, and no CR or LF stands
+    anywhere else; ``None``: not known. A POP3 server takes ``size`` for what it sends unless this
+    is false."""
 
 
 @frozen

@@ -131,5 +131,5 @@ def limited(services: Services, limits: Iterable[Limit]) -> Services:
         services,
         smtp_limits=evolve(services.smtp_limits, **changes["smtp"]),
         imap_limits=evolve(services.imap_limits, **changes["imap"]),
-        pop3_limits=evolve(services.pop3_limits, **changes["pop3"]),
+        pop3=evolve(services.pop3, limits=evolve(services.pop3.limits, **changes["pop3"])),
     )

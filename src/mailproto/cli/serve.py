@@ -18,8 +18,8 @@ from mailproto.backend.directory import Users
 from mailproto.cli.certificate import CertificateFiles, make_certificate
 from mailproto.cli.offering import OFFERS, extension, limit, limited, smtp_offer
 from mailproto.cli.usage import UsageError, host_and_port, number, port, reason
+from mailproto.flows import pop3_server
 from mailproto.flows.pop3_maildrop import Internationalized
-from mailproto.flows.pop3_policy import Policy
 from mailproto.flows.services import IMPLICIT_TLS, PORTS, Services
 from mailproto.flows.tls import ServerContext, server_context
 
@@ -179,8 +179,10 @@ def _services(options: argparse.Namespace, store: Store, users: Users) -> Servic
             certificate_binding=options.certificate_binding,
         ),
         smtp_offer=smtp_offer(options.offer, relayed=options.relay is not None),
-        pop3_policy=Policy(options.pop3_login_delay, options.pop3_expire),
-        pop3_internationalized=_INTERNATIONALIZED[options.pop3_utf8],
+        pop3=pop3_server.Options(
+            policy=pop3_server.Policy(options.pop3_login_delay, options.pop3_expire),
+            internationalized=_INTERNATIONALIZED[options.pop3_utf8],
+        ),
     )
     return limited(services, options.limit)
 

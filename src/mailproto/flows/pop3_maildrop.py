@@ -1,8 +1,10 @@
 """The maildrop of a POP3 session: the messages of an INBOX as they were when it was locked.
 
-It keeps two numbers and an octet for each message, so that listings of any length stream. Where
-the client has not said UTF8, a message with headers beyond ASCII has a surrogate (RFC 6856 section
-4, RFC 6858), which is made while it is sent; its size is what LIST and STAT tell.
+It keeps two numbers and an octet for each message, so that listings of any length stream. A message
+is sent with CRLF at the end of each line, and where the client has not said UTF8, one with headers
+beyond ASCII as its surrogate (RFC 6856 section 4, RFC 6858). Both are made while it is sent; LIST
+and STAT tell the octets that RETR sends (RFC 1939 section 11), and only messages of which the store
+says that they differ from the stored ones are read for that, once.
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ from __future__ import annotations
 import enum
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from mailproto.backend.store import Content, Mailbox, MessageInfo, StoreFailure
 from mailproto.errors import StoreError
 from mailproto.flows.effects import Flow, call
-from mailproto.message import Edit, Indexer, surrogate, unparsed
+from mailproto.flows.pop3_content import CanonicalLines
+from mailproto.message import Edit, Indexer, Rewriter, surrogate, unparsed
 
-__all__ = ["LINES", "PIECE", "Internationalized", "Maildrop", "SurrogateSizes"]
+__all__ = ["LINES", "PIECE", "Internationalized", "Maildrop", "Outgoing", "Sizes"]
 
 PIECE: Final = 65536
 """Octets of a message that are read at once."""
@@ -41,43 +44,73 @@ class Internationalized(enum.Enum):
     """What is stored, and UTF8 is not offered."""
 
 
-class _Octets(enum.IntEnum):
-    """What is known of a message's octets."""
+# What a message is, beside what is stored: an octet for each.
+_EDITED: Final = 1  # it may need a surrogate
+_REWRAPPED: Final = 2  # its lines may be made canonical
+_ON_TRUST: Final = 4  # the store does not tell which of both, so its size is taken
+_MEASURED: Final = 8
 
-    ASCII = 0
-    EIGHT_BIT = 1
-    NOT_KNOWN = 2
-    MEASURED = 3
+_NEVER: Final = {False: 0, True: 0, None: 0}
+_MAYBE_EDITED: Final = {False: 0, True: _EDITED, None: _EDITED | _ON_TRUST}
+_MAYBE_REWRAPPED: Final = {True: 0, False: _REWRAPPED, None: _REWRAPPED | _ON_TRUST}
+
+_Key: TypeAlias = tuple[str, int, int, Internationalized]
 
 
-_KNOWN: Final = {False: _Octets.ASCII, True: _Octets.EIGHT_BIT, None: _Octets.NOT_KNOWN}
-
-
-class SurrogateSizes:
+class Sizes:
     """Sizes that sessions have found out, for the next ones: contents never change."""
 
     __slots__ = ("_sizes",)
 
     def __init__(self) -> None:
-        self._sizes: dict[tuple[str, int, int], int] = {}
+        self._sizes: dict[_Key, int] = {}
 
-    def get(self, key: tuple[str, int, int]) -> int | None:
-        """The size for account, UIDVALIDITY and UID."""
+    def get(self, key: _Key) -> int | None:
+        """The size for account, UIDVALIDITY, UID, and the form that it is sent in."""
         return self._sizes.get(key)
 
-    def keep(self, key: tuple[str, int, int], size: int) -> None:
+    def keep(self, key: _Key, size: int) -> None:
         """Remember a size, and begin anew when there are too many."""
         if len(self._sizes) >= _KEPT_SIZES:
             self._sizes.clear()
         self._sizes[key] = size
 
 
+class Outgoing:
+    """A message on its way, piece by piece, as it is sent but for its dots."""
+
+    __slots__ = ("_content", "_lines", "_offset", "_rewriter")
+
+    def __init__(self, content: Content, edits: Sequence[Edit] = (), *, lines: bool = True) -> None:
+        self._content = content
+        self._offset = 0
+        self._rewriter = Rewriter(edits) if edits else None
+        # Each line ends in CRLF already unless ``lines``.
+        self._lines = CanonicalLines() if lines else None
+
+    def next(self) -> Flow[bytes]:
+        """The next octets, ``b""`` at the end. Raises StoreError, also if the content is short."""
+        content = self._content
+        while self._offset < content.size:
+            piece = yield from call(content.read, self._offset, PIECE)
+            if not piece:
+                raise StoreFailure("a message is shorter than its size")
+            self._offset += len(piece)
+            if self._rewriter is not None:
+                piece = self._rewriter.feed(piece)
+            if self._lines is not None:
+                piece = self._lines.feed(piece)
+            if piece:
+                return piece
+        return b"" if self._lines is None else self._lines.finish()
+
+
 class Maildrop:
     """Message numbers begin at 1 and stay; what is marked as deleted is only marked."""
 
     __slots__ = (
-        "_internationalized", "_known", "_octets", "_of", "_sizes", "account", "deleted", "last",
-        "mailbox", "retrieved", "sizes", "uid_validity", "uids",
+        "_forms", "_internationalized", "_known", "_octets", "_unmeasured", "account", "deleted",
+        "last", "mailbox", "retrieved", "sizes", "uid_validity", "uids",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +119,7 @@ class Maildrop:
         mailbox: Mailbox,
         uid_validity: int,
         internationalized: Internationalized,
-        sizes: SurrogateSizes,
+        sizes: Sizes,
     ) -> None:
         self.account: str = account
         self.mailbox: Mailbox = mailbox
@@ -98,7 +131,8 @@ class Maildrop:
         """Messages that RETR has sent whole."""
         self.last: int = 0
         self._internationalized = internationalized
-        self._of = bytearray()
+        self._forms = bytearray()
+        self._unmeasured = 0
         self._octets = 0
         self._known = sizes
 
@@ -108,7 +142,7 @@ class Maildrop:
         account: str,
         mailbox: Mailbox,
         internationalized: Internationalized,
-        sizes: SurrogateSizes,
+        sizes: Sizes,
     ) -> Flow[Maildrop]:
         """The messages of a mailbox. Raises StoreError."""
         status = yield from call(mailbox.status)
@@ -125,10 +159,11 @@ class Maildrop:
         self.uids.extend([info.uid for info in messages])
         self.sizes.extend(sizes)
         self._octets += sum(sizes)
-        if self._internationalized is Internationalized.AS_IS:
-            self._of.extend(bytes(len(messages)))
-        else:
-            self._of.extend([_KNOWN[info.eight_bit] for info in messages])
+        edited = _NEVER if self._internationalized is Internationalized.AS_IS else _MAYBE_EDITED
+        forms = bytes([edited[m.eight_bit] | _MAYBE_REWRAPPED[m.canonical] for m in messages])
+        self._forms += forms
+        if any(forms):
+            self._unmeasured += sum(0 < form < _ON_TRUST for form in forms)
 
     # --------------------------------------------------------------------------- what is there
 
@@ -186,14 +221,14 @@ class Maildrop:
         self.deleted.clear()
         self.last = 0
 
-    # ------------------------------------------------------------------------------ surrogates
+    # ------------------------------------------------------------------------- what is sent
 
     def measure(self, *messages: int) -> Flow[None]:
         """See to it that the sizes of these messages, by default of all, are those of RETR."""
-        if not messages and _Octets.EIGHT_BIT not in self._of:
+        if not self._unmeasured:
             return
         for message in messages or range(1, len(self.uids) + 1):
-            if self._of[message - 1] == _Octets.EIGHT_BIT and self.has(message):
+            if 0 < self._forms[message - 1] < _ON_TRUST and self.has(message):
                 size = self._known.get(self._key(message))
                 if size is None:
                     try:
@@ -201,7 +236,8 @@ class Maildrop:
                         yield from self.edits(message, content)
                     except StoreError:
                         # RETR will tell.
-                        self._of[message - 1] = _Octets.NOT_KNOWN
+                        self._forms[message - 1] |= _ON_TRUST
+                        self._unmeasured -= 1
                 else:
                     self._measured(message, size)
 
@@ -210,25 +246,49 @@ class Maildrop:
 
         ``None``: there is none to be had. Raises StoreError.
         """
-        known = self._of[message - 1]
-        if known == _Octets.ASCII:
-            return ()
-        found = yield from _edits(content)
-        if self._internationalized is Internationalized.REFUSE and found != []:
-            found = None
-        if known == _Octets.EIGHT_BIT:
-            change = sum(len(edit.replacement) - edit.end + edit.start for edit in found or ())
-            self._measured(message, content.size + change)
-            self._known.keep(self._key(message), content.size + change)
+        form = self._forms[message - 1]
+        found: Sequence[Edit] | None = ()
+        if form & _EDITED:
+            found = yield from _edits(content)
+            if self._internationalized is Internationalized.REFUSE and found != []:
+                found = None
+        if 0 < form < _ON_TRUST:
+            if form & _REWRAPPED:
+                size = yield from _octets(Outgoing(content, found or ()))
+            else:
+                size = content.size + sum(
+                    len(edit.replacement) - edit.end + edit.start for edit in found or ()
+                )
+            self._measured(message, size)
+            self._known.keep(self._key(message), size)
         return found
 
-    def _key(self, message: int) -> tuple[str, int, int]:
-        return self.account, self.uid_validity, self.uid(message)
+    def outgoing(self, message: int, content: Content, edits: Sequence[Edit]) -> Outgoing:
+        """The message as RETR sends it."""
+        return Outgoing(content, edits, lines=bool(self._forms[message - 1] & _REWRAPPED))
+
+    def size_is_known(self, message: int) -> bool:
+        """Whether ``size`` is what RETR sends, and not only what the store says."""
+        return not self._forms[message - 1] & _ON_TRUST
+
+    def _key(self, message: int) -> _Key:
+        return self.account, self.uid_validity, self.uid(message), self._internationalized
 
     def _measured(self, message: int, size: int) -> None:
-        self._of[message - 1] = _Octets.MEASURED
+        self._forms[message - 1] |= _MEASURED
+        self._unmeasured -= 1
         self._octets += size - self.size(message)
         self.sizes[message - 1] = size
+
+
+def _octets(outgoing: Outgoing) -> Flow[int]:
+    """How many there are, with the CRLF that ends the last line."""
+    octets = 0
+    end = b"\r\n"
+    while piece := (yield from outgoing.next()):
+        octets += len(piece)
+        end = (end + piece)[-2:]
+    return octets if end == b"\r\n" else octets + 2
 
 
 def _edits(content: Content) -> Flow[list[Edit] | None]:

@@ -1,14 +1,19 @@
-"""What a POP3 server allows its users: how often to log in, and how long mail may stay."""
+"""How a POP3 server is set: what it offers, and what it allows its users."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from attrs import field
 
 from mailproto import pop3
 from mailproto._core.frozen import frozen
+from mailproto.backend.store import Maybe
+from mailproto.flows.pop3_maildrop import Internationalized, Sizes
+from mailproto.flows.pop3_texts import Translation
 
-__all__ = ["Logins", "Policy"]
+__all__ = ["Logins", "Options", "Policy"]
 
 
 @frozen
@@ -43,3 +48,32 @@ class Logins:
     def note(self, account: str) -> None:
         """The account has logged in now."""
         self._times[account] = self._clock()
+
+
+@frozen
+class Options:
+    """What is particular to POP3 in a server.
+
+    ::
+
+        Options(policy=Policy(login_delay=60), languages=[Translation("es", "Español", texts)])
+    """
+
+    policy: Policy = Policy()
+    """What holds for all accounts; where they differ, the longest delay and the shortest time."""
+    policy_of: Callable[[str], Maybe[Policy]] | None = None
+    """What holds for one account; before login CAPA then says USER behind ``policy``."""
+    internationalized: Internationalized = Internationalized.SURROGATE
+    """What a client gets of mail with headers beyond ASCII before it has said UTF8."""
+    languages: Sequence[Translation] = ()
+    """Languages beside English for LANG, the preferred one first; without any it is not offered."""
+    last: bool = False
+    """Offer LAST, which RFC 1725 has removed."""
+    apop_password: Callable[[str], Maybe[str | None]] | None = None
+    """The password in clear of a user, which APOP needs; ``None`` leaves APOP off. The account is
+    the user's name. See ``pop3.Apop`` for why to leave it off."""
+    limits: pop3.POP3ServerLimits = pop3.POP3ServerLimits()
+    logins: Logins = field(factory=Logins, repr=False)
+    """When each account has logged in, for ``Policy.login_delay``."""
+    sizes: Sizes = field(factory=Sizes, repr=False)
+    """What sessions have found out about messages."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from inspect import iscoroutine
 from typing import Final
@@ -22,7 +21,6 @@ from mailproto._core.machine import Signal, Trace
 from mailproto.backend.directory import Directory
 from mailproto.backend.store import (
     Mailbox,
-    Maybe,
     MessageGone,
     NoSuchMailbox,
     Store,
@@ -38,12 +36,11 @@ from mailproto.errors import (
 from mailproto.flows import pop3_texts as texts
 from mailproto.flows.authentication import Offered, offered, settle, verify
 from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read, start_tls, write
-from mailproto.flows.pop3_content import CanonicalLines, Top
-from mailproto.flows.pop3_maildrop import PIECE, Internationalized, Maildrop, SurrogateSizes
-from mailproto.flows.pop3_policy import Logins, Policy
-from mailproto.flows.serving import Peer
+from mailproto.flows.pop3_content import Top
+from mailproto.flows.pop3_maildrop import PIECE, Internationalized, Maildrop
+from mailproto.flows.pop3_policy import Options, Policy
+from mailproto.flows.serving import Peer, await_silence
 from mailproto.flows.shutdown import Shutdown
-from mailproto.message import Rewriter
 from mailproto.sasl import (
     Challenge,
     Failure,
@@ -54,7 +51,7 @@ from mailproto.sasl import (
 from mailproto.sasl import Offer as SASLOffer
 from mailproto.sasl.saslprep import saslprep
 
-__all__ = ["Context", "serve"]
+__all__ = ["Context", "Options", "Policy", "serve"]
 
 # Answers to pipelined commands that go out together at most.
 _GROUP: Final = 64
@@ -73,47 +70,34 @@ class Context:
     """Take USER and AUTH also without TLS, where anyone may read the password."""
     hostname: str = "localhost"
     """In the timestamp for APOP."""
-    apop_password: Callable[[str], Maybe[str | None]] | None = None
-    """The password in clear of a user, which APOP needs; ``None`` leaves APOP off. The account is
-    the user's name. See ``pop3.Apop`` for why to leave it off."""
-    limits: pop3.POP3ServerLimits = pop3.POP3ServerLimits()
-    policy: Policy = Policy()
-    """What holds for all accounts; where they differ, the longest delay and the shortest time."""
-    policy_of: Callable[[str], Maybe[Policy]] | None = None
-    """What holds for one account; before login CAPA then says USER behind ``policy``."""
-    internationalized: Internationalized = Internationalized.SURROGATE
-    """What a client gets of mail with headers beyond ASCII before it has said UTF8."""
-    languages: Sequence[texts.Translation] = ()
-    """Languages beside English for LANG, the preferred one first; without any it is not offered."""
-    last: bool = False
-    """Offer LAST, which RFC 1725 has removed."""
-    logins: Logins = field(factory=Logins)
-    """When each account has logged in, for ``Policy.login_delay``."""
-    surrogate_sizes: SurrogateSizes = field(factory=SurrogateSizes)
-    """What sessions have found out about messages."""
+    options: Options = field(factory=Options)
+    greeting_delay: float | None = None
+    """Seconds before the greeting; who speaks within them is refused. ``None``: it is said at
+    once, and to everybody."""
 
     def machine(
         self, *, tls: bool = False, stls: bool = False, trace: Trace | None = None
     ) -> pop3.Server:
         """The machine for one connection: ``tls`` for implicit TLS, ``stls`` to offer STLS."""
+        options = self.options
         timestamp = None
-        if self.apop_password is not None:
+        if options.apop_password is not None:
             timestamp = f"<{secrets.token_hex(16)}@{self.hostname}>"
-        per_user = self.policy_of is not None
-        delay, expire = self.policy.login_delay, self.policy.expire
+        per_user = options.policy_of is not None
+        delay, expire = options.policy.login_delay, options.policy.expire
         offer = pop3.Offer(
             mechanisms=self.sasl.names(tls=tls or stls),
             stls=stls and not tls,
             insecure_auth=self.allow_insecure_auth,
             timestamp=timestamp,
-            last=self.last,
-            utf8=self.internationalized is not Internationalized.AS_IS,
-            languages=bool(self.languages),
+            last=options.last,
+            utf8=options.internationalized is not Internationalized.AS_IS,
+            languages=bool(options.languages),
             login_delay=pop3.LoginDelay(delay, per_user) if delay else None,
             expire=expire and pop3.Expire(expire.days, per_user),
             implementation="mailproto",
         )
-        return pop3.Server(offer=offer, tls=tls, limits=self.limits, trace=trace)
+        return pop3.Server(offer=offer, tls=tls, limits=options.limits, trace=trace)
 
 
 def serve(machine: pop3.Server, context: Context, peer: Peer | None = None) -> Flow[None]:
@@ -144,8 +128,8 @@ class _Session:
         self._context = context
         self._peer = peer
         self._offered = Offered(context.sasl, machine.tls)
-        self._speech = texts.Speech(context.languages)
-        self._policy = context.policy
+        self._speech = texts.Speech(context.options.languages)
+        self._policy = context.options.policy
         self._locked: Mailbox | None = None
         self._queued = 0
         self._unsent = 0
@@ -170,6 +154,10 @@ class _Session:
     def run(self) -> Flow[None]:
         """Greet, authenticate, and serve the maildrop."""
         yield from self._offer_mechanisms(None if self._peer is None else self._peer.secured)
+        if (yield from await_silence(self._context.greeting_delay, self.wakeup)):
+            self._machine.send(self._speech.err(texts.TOO_EARLY))
+            yield from self._flush()
+            return
         self._machine.accept()
         maildrop: Maildrop | None = None
         while maildrop is None:
@@ -339,7 +327,7 @@ class _Session:
         return step
 
     def _apop(self, name: str, digest: str) -> Flow[str | None]:
-        find, timestamp = self._context.apop_password, self._machine.offer.timestamp
+        find, timestamp = self._context.options.apop_password, self._machine.offer.timestamp
         assert find is not None
         assert timestamp is not None
         user = saslprep(name)
@@ -355,15 +343,16 @@ class _Session:
     def _open(self, name: str) -> Flow[Maildrop | None]:
         """Lock and list the INBOX of an account; ``None`` if that was refused."""
         machine, context = self._machine, self._context
+        options = context.options
         answer: pop3.Answer | None = None
         maildrop: Maildrop | None = None
         try:
-            policy = context.policy
-            if context.policy_of is not None:
-                policy = yield from call(context.policy_of, name)
+            policy = options.policy
+            if options.policy_of is not None:
+                policy = yield from call(options.policy_of, name)
             account = yield from call(context.store.account, name)
             mailbox = yield from call(account.open, "INBOX")
-            wait = context.logins.wait(name, policy.login_delay)
+            wait = options.logins.wait(name, policy.login_delay)
             if wait:
                 answer = self._speech.err(texts.LOGIN_DELAY, pop3.LOGIN_DELAY, wait)
             elif not (yield from call(mailbox.lock)):
@@ -374,11 +363,11 @@ class _Session:
                 maildrop = yield from Maildrop.load(
                     name,
                     mailbox,
-                    as_is if machine.utf8 else context.internationalized,
-                    context.surrogate_sizes,
+                    as_is if machine.utf8 else options.internationalized,
+                    options.sizes,
                 )
                 answer = self._speech.ok(texts.LOGGED_IN, maildrop.count)
-                context.logins.note(name)
+                options.logins.note(name)
                 self._policy = policy
         except NoSuchMailbox:
             answer = self._speech.err(texts.NO_MAILDROP, pop3.SYS_PERM)
@@ -447,8 +436,8 @@ class _Session:
         try:
             content = yield from call(maildrop.mailbox.content, maildrop.uid(message))
             edits = yield from maildrop.edits(message, content)
-            size = content.size
-            piece = yield from call(content.read, 0, PIECE)
+            outgoing = maildrop.outgoing(message, content, edits or ())
+            piece = yield from outgoing.next()
         except MessageGone:
             self._machine.send(self._speech.err(texts.GONE))
             return
@@ -458,24 +447,18 @@ class _Session:
         if edits is None:
             self._machine.send(self._speech.err(texts.NEEDS_UTF8, pop3.UTF8))
             return
-        rewriter = Rewriter(edits) if edits else None
-        sent = size + sum(len(edit.replacement) - edit.end + edit.start for edit in edits)
-        self._machine.send(self._speech.ok(texts.OCTETS, sent) if lines is None else pop3.Ok())
-        canonical = CanonicalLines()
+        if lines is None and maildrop.size_is_known(message):
+            self._machine.send(self._speech.ok(texts.OCTETS, maildrop.size(message)))
+        else:
+            self._machine.send(pop3.Ok())
         top = None if lines is None else Top(lines)
-        offset = 0
         while piece:
-            offset += len(piece)
-            octets = canonical.feed(piece if rewriter is None else rewriter.feed(piece))
             if top is not None:
-                octets = top.feed(octets)
-            yield from self._piece(pop3.Body(octets), len(octets))
-            if offset >= size or (top is not None and top.complete):
+                piece = top.feed(piece)
+            yield from self._piece(pop3.Body(piece), len(piece))
+            if top is not None and top.complete:
                 break
-            piece = yield from call(content.read, offset, PIECE)
-        rest = canonical.finish()
-        if rest and (top is None or not top.complete):
-            self._machine.send(pop3.Body(rest))
+            piece = yield from outgoing.next()
         self._machine.send(pop3.EndOfMessage())
         if top is None:
             maildrop.retrieved.add(message)

@@ -40,6 +40,7 @@ UNREADABLE: Final = "the message cannot be read now"
 NEEDS_UTF8: Final = "the message needs the UTF8 command"
 NOT_REMOVED: Final = "the deleted messages were not removed"
 NO_LANGUAGE: Final = "no such language"
+TOO_EARLY: Final = "the server speaks first"
 SHUTDOWN: Final = "the server is shutting down"
 
 TEXTS: Final[Sequence[str]] = (
@@ -66,6 +67,7 @@ TEXTS: Final[Sequence[str]] = (
     NEEDS_UTF8,
     NOT_REMOVED,
     NO_LANGUAGE,
+    TOO_EARLY,
     SHUTDOWN,
     # what an exchange of SASL ends with
     FailureReason.MALFORMED.value,

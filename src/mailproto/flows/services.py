@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from mailproto import sasl, smtp
-from mailproto._core.limits import IMAPServerLimits, POP3ServerLimits, SMTPServerLimits
+from mailproto._core.limits import IMAPServerLimits, SMTPServerLimits
 from mailproto._core.machine import Trace
 from mailproto.backend.directory import Directory
 from mailproto.backend.store import Maybe, Store
 from mailproto.flows import imap_server, pop3_server
 from mailproto.flows.effects import Flow
-from mailproto.flows.pop3_maildrop import Internationalized
-from mailproto.flows.pop3_policy import Logins, Policy
 from mailproto.flows.serving import Peer, SessionFactory
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_delivery import NextHop, Role, delivery_context
@@ -66,13 +64,11 @@ class Services:
     """What SMTP and LMTP offer beside; see ``delivery_context``."""
     smtp_limits: SMTPServerLimits = _SMTP_LIMITS
     imap_limits: IMAPServerLimits = _IMAP_LIMITS
-    pop3_limits: POP3ServerLimits = field(factory=POP3ServerLimits)
-    pop3_policy: Policy = field(factory=Policy)
-    """How often users may log in by POP3, on whichever port, and how long mail may stay."""
-    pop3_internationalized: Internationalized = Internationalized.SURROGATE
-    """What a client of POP3 gets of mail with headers beyond ASCII before it has said UTF8."""
-    pop3_logins: Logins = field(factory=Logins, repr=False)
-    """When each account has logged in by POP3."""
+    pop3: pop3_server.Options = field(factory=pop3_server.Options)
+    """What is particular to POP3, on whichever port."""
+    greeting_delay: float | None = None
+    """Seconds before each greeting; who speaks within them is refused. ``None``: greetings are
+    said at once, and to everybody."""
     trace: Trace | None = None
     """Gets every line of every session, without secrets."""
     shutdown: Shutdown = field(factory=Shutdown)
@@ -99,7 +95,7 @@ class Services:
             smtp_offer=self.smtp_offer,
             limits=self.smtp_limits,
         )
-
+        context = evolve(context, greeting_delay=self.greeting_delay)
         return sessions(context, implicit_tls=implicit, starttls=not implicit, trace=self.trace)
 
     def _imap(self, implicit: bool) -> SessionFactory:
@@ -110,6 +106,7 @@ class Services:
             self.offer,
             allow_insecure_auth=self.allow_insecure_auth,
             limits=self.imap_limits,
+            greeting_delay=self.greeting_delay,
         )
 
         def session(peer: Peer) -> Flow[None]:
@@ -126,10 +123,8 @@ class Services:
             self.offer,
             self.allow_insecure_auth,
             self.hostname,
-            limits=self.pop3_limits,
-            policy=self.pop3_policy,
-            internationalized=self.pop3_internationalized,
-            logins=self.pop3_logins,
+            self.pop3,
+            self.greeting_delay,
         )
 
         def session(peer: Peer) -> Flow[None]:

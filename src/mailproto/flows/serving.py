@@ -10,9 +10,10 @@ from attrs import evolve
 
 from mailproto import proxy
 from mailproto._core.frozen import frozen
-from mailproto.flows.effects import Flow, Secured, deadline, read, start_tls, unread
+from mailproto.errors import DeadlineExceeded
+from mailproto.flows.effects import Flow, Secured, Wakeup, deadline, read, start_tls, unread
 
-__all__ = ["Network", "Peer", "SessionFactory", "conversations"]
+__all__ = ["Network", "Peer", "SessionFactory", "await_silence", "conversations"]
 
 _HANDSHAKE: Final = 60.0
 # A proxy sends its header at once; three seconds allow for one segment that is lost.
@@ -100,6 +101,24 @@ def conversations(
         yield from factory(peer)
 
     return conversation
+
+
+def await_silence(seconds: float | None, wakeup: Wakeup) -> Flow[bytes]:
+    """Let the time before a greeting pass; what the client says in it (``None``: none passes).
+
+    In SMTP, POP3 and IMAP the server speaks first. Who does not wait speaks another protocol, or
+    sends without listening. The end of its input is no octets, and the session will see it again.
+    """
+    if seconds is None:
+        return b""
+    early: bytes | None = b""
+    try:
+        yield from deadline(seconds)
+        early = yield from read(wakeup)
+    except DeadlineExceeded:
+        pass
+    yield from deadline(None)
+    return early or b""
 
 
 def _introduced(peer: Peer) -> Flow[Peer]:

@@ -39,11 +39,10 @@ from mailproto.flows.effects import (
     Wakeup,
     Write,
     deadline,
-    read,
     start_tls,
     write,
 )
-from mailproto.flows.serving import Peer
+from mailproto.flows.serving import Peer, await_silence
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_client import Session
 from mailproto.flows.smtp_handler import Answer, Handler, Origin, Resume
@@ -220,8 +219,10 @@ class _Session:
         machine = self._machine
         peer = self._origin.peer
         yield from self._offer_mechanisms(None if peer is None else peer.secured)
-        if self._context.greeting_delay is not None:
-            yield from self._await_silence(self._context.greeting_delay)
+        early = yield from await_silence(self._context.greeting_delay, self._wakeup)
+        if early:
+            machine.receive_data(early)
+            machine.next_event()
         machine.accept()
         reading = Read(self._wakeup, self._answer)
         while not self._over:
@@ -320,17 +321,6 @@ class _Session:
             yield self._patience
         if data:
             yield Write(data)
-
-    def _await_silence(self, seconds: float) -> Flow[None]:
-        """Let the time before the greeting pass; raises RemoteProtocolError for early octets."""
-        try:
-            yield from deadline(seconds)
-            data = yield from read(self._wakeup)
-        except DeadlineExceeded:
-            return
-        if data is not None:
-            self._machine.receive_data(data)
-            self._machine.next_event()
 
     def pause(self, _: Signal) -> Flow[None]:
         """The client may not speak on as it did: TLS begins, or the connection was turned round."""

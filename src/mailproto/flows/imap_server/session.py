@@ -28,7 +28,7 @@ from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read,
 from mailproto.flows.imap_server.answers import Answer, Ended, Refused, answer_of
 from mailproto.flows.imap_server.contents import Contents
 from mailproto.flows.imap_server.selected import Selected
-from mailproto.flows.serving import Peer
+from mailproto.flows.serving import Peer, await_silence
 from mailproto.flows.shutdown import Shutdown
 from mailproto.imap.commands import Command, Copy, Fetch, Move, Search, Tagged
 from mailproto.imap.commands import Store as StoreFlags
@@ -45,6 +45,7 @@ __all__ = ["Context", "Handler", "Session"]
 _UID_COMMANDS: Final = (Fetch, StoreFlags, Search, Copy, Move)
 _BATCH: Final = 65536
 _FAREWELL: Final = 10.0
+_EARLY: Final = Condition(BYE, "the server speaks first")
 
 
 @frozen
@@ -61,6 +62,9 @@ class Context:
     identity: Mapping[str, str | None] = field(factory=lambda: {"name": "mailproto"})
     """What ID tells of the server (RFC 2971)."""
     limits: IMAPServerLimits = IMAPServerLimits()
+    greeting_delay: float | None = None
+    """Seconds before the greeting; who speaks within them is refused. ``None``: it is said at
+    once, and to everybody."""
 
     def machine(
         self, *, tls: bool = False, starttls: bool = False, trace: Trace | None = None
@@ -199,6 +203,8 @@ class Session:
         farewell: Condition | None = None
         try:
             yield from self._offer_mechanisms(None if self._peer is None else self._peer.secured)
+            if (yield from await_silence(self.context.greeting_delay, self.wakeup)):
+                raise RemoteProtocolError("octets before the greeting", _EARLY)
             self.machine.accept()
             while self.machine.state is not State.LOGOUT:
                 yield from self.drain()

@@ -27,7 +27,7 @@ from mailproto._core.machine import (
 )
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
-from mailproto.smtp.address import NULL_PATH, ReversePath, check_domain
+from mailproto.smtp.address import NULL_PATH, check_domain
 from mailproto.smtp.bounds import too_large
 from mailproto.smtp.canonical import CANONICAL, status_of
 from mailproto.smtp.commands import (
@@ -346,8 +346,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 raise RemoteProtocolError(error.problem, error.reply) from None
             reply = _TOO_MANY_ERRORS if session.errors > self._limits.errors else error.reply
             return self._refuse(line, Invalid(_without_secret(line), error.problem, reply))
-        kind = type(command)
-        if kind is OtherCommand:
+        if isinstance(command, OtherCommand):
             _refuse_another_protocol(line)
         refused = (
             _TOO_MANY_ERRORS
@@ -359,11 +358,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             return self._refuse(line, event)
         if self._trace is not None:
             self._trace("C", _shown(line, command))
-        if kind is Mail or kind is Bdat:
-            if isinstance(command, Bdat):
-                return self._begin_chunk(command)
-            if isinstance(command, Mail) and not self._believes(command.auth):
+        if isinstance(command, Mail):
+            if command.auth is not None and not self._takes_word():
                 command = evolve(command, auth=NULL_PATH)
+        elif isinstance(command, Bdat):
+            return self._begin_chunk(command)
         self._in_hand = command
         return command
 
@@ -375,12 +374,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._in_hand = event
         return event
 
-    def _believes(self, auth: ReversePath | None) -> bool:
-        """Whether that may be passed on: nobody's word is taken for who submitted a message, but
-        that of those who are trusted (RFC 4954 section 5).
-        """
-        trusts = self._policy.trust_auth_parameter
-        return auth is None or (trusts and self._session.authenticated)
+    def _takes_word(self) -> bool:
+        """Whether the client's word is taken for who submitted a message (RFC 4954 section 5)."""
+        return self._policy.trust_auth_parameter and self._session.authenticated
 
     def _read_response(self, line: bytes) -> ServerEvent:
         if self._trace is not None:
@@ -442,7 +438,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         """
         event = self._in_hand
         canonical = self._canonical.get(type(event))
-        if event is None or canonical is None or self._failure is not None:
+        if canonical is None or self._failure is not None:
             self._accept_otherwise(event)
             return
         code, data, state, note = canonical

@@ -106,7 +106,7 @@ def test_lmtp_answers_for_each_recipient(facade: Facade) -> None:
         sync.smtp.connect("127.0.0.1", server.port, tls="none", lmtp=True) as client,
     ):
         result = client.send(CONTENT, SENDER, ["bob@x.example", "anna@x.example"])
-    assert [str(r.reply) for r in result.recipients] == ["250 ok", "452 full"]
+    assert [str(r.reply) for r in result.recipients] == ["250 2.0.0 ok", "452 4.0.0 full"]
 
 
 @pytest.mark.parametrize("implicit", [False, True])

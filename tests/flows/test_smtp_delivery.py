@@ -345,6 +345,43 @@ def test_what_the_next_hop_refuses_is_refused(refusals: dict[str, bytes], expect
     assert inbox(store, "bob") == []
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_P19_RFC_6152_section_3_a_next_hop_without_8BITMIME_gets_no_such_content(
+    declared: bool,
+) -> None:
+    """Said by BODY or found in the content: it is refused for good, and nobody has a part of it."""
+    store = MemoryStore()
+    answer = answering(EHLO=b"250 hop\r\n")
+    heard: list[bytes] = []
+
+    def listen(data: bytes) -> bytes:
+        heard.append(data)
+        return answer(data)
+
+    ctx = context(Role.SUBMISSION, store, lambda: Hop(listen))  # type: ignore[arg-type,return-value]  # Hop is a NextHop
+
+    def talk() -> Flow[list[str]]:
+        client = Session(smtp.Client(allow_insecure_auth=True), "client.example")
+        yield from client.begin()
+        yield from client.authenticate(sasl.PasswordCredentials("alice", "secret"))
+        body = smtp.BodyType.EIGHT_BIT_MIME if declared else None
+        alice = smtp.Mailbox("alice", "example.com")
+        bob, far = smtp.Mailbox("bob", "example.com"), smtp.Mailbox("x", "y.example")
+        yield from client.call(smtp.Mail(alice, body=body))
+        yield from client.call(smtp.Rcpt(bob))
+        rcpt = yield from client.call(smtp.Rcpt(far))
+        yield from client.call(smtp.Data())
+        yield from client.content(b"caf\xc3\xa9\r\n")
+        end = yield from client.call(smtp.EndOfMessage())
+        return [str(rcpt)[:9], str(end)[:9]]
+
+    said = converse(serve(ctx.machine(), ctx, CLIENT), talk())[1]
+    assert said == (["554 5.6.3", "250 2.0.0"] if declared else ["250 2.1.5", "554 5.6.3"])
+    assert len(inbox(store, "bob")) == declared
+    assert b"\xc3" not in b"".join(heard)
+    assert not any(data.endswith(b".\r\n") for data in heard)
+
+
 @pytest.mark.parametrize(
     "refusals", [{"END": b"554 spam\r\n"}, {"END": b""}, {"DATA": b"452 no\r\n"}]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
@@ -577,6 +578,33 @@ def test_what_no_host_can_be_told_is_refused_for_good(
     assert status(result) == expected
     assert [host.commands("MAIL") for host in everyone] == [[]] * 4
     assert [host.commands("QUIT") for host in everyone] == [["QUIT"]] * 4
+
+
+@pytest.mark.parametrize("pieces", [True, False])
+def test_P19_RFC_6152_section_3_content_that_turns_out_not_to_be_ascii(
+    world: World, stack: ExitStack, pieces: bool
+):
+    """Pieces of which nobody has said what they are: found on the way to a host, for each anew."""
+    everyone = [add(world, stack, f"192.0.2.{n}", Host()) for n in (1, 2, 4)]
+    other = add(world, stack, "192.0.2.3", Host(extensions=["8BITMIME"]))
+    octets = b"caf\xc3\xa9\r\n"
+    content = [octets[:3], octets[3:]] if pieces else io.BytesIO(octets)
+    result = world.send(relay(), [BOB, CAROL], content=content)
+    assert hosts(result) == [("a", PERMANENT), ("b", PERMANENT), ("c", DELIVERED)]
+    assert outcomes(result) == [DELIVERED] * 2
+    assert [str(r.reply)[:9] for r in result.attempts[0].replies] == ["554 5.6.3"] * 2
+    assert isinstance(result.attempts[0].error, LocalProtocolError)
+    assert [host.messages for host in everyone] == [[]] * 3
+    assert other.messages == [b"caf\xc3\xa9\r\n"]
+    assert other.commands("MAIL") == ["MAIL FROM:<alice@home.example> BODY=8BITMIME"]
+
+
+def test_P19_RFC_6152_section_3_content_that_no_host_can_have(world: World, stack: ExitStack):
+    everyone = [add(world, stack, f"192.0.2.{n}", Host()) for n in (1, 2, 3, 4)]
+    result = world.send(relay(), [BOB, CAROL], content=[b"caf", b"\xc3\xa9\r\n"])
+    assert outcomes(result) == [PERMANENT] * 2
+    assert status(result) == "554 5.6.3"
+    assert [host.messages for host in everyone] == [[]] * 4
 
 
 def test_recipients_that_a_host_cannot_have_are_refused_alone(world: World, stack: ExitStack):

@@ -161,6 +161,45 @@ def test_P19_RFC_4954_section_8_an_unknown_submitter_is_xtext_too(value: str) ->
     assert machine.next_event() == smtp.Mail(smtp.NULL_PATH, auth=smtp.NULL_PATH)
 
 
+# --------------------------------------------------------------------------------- RFC 6152
+
+
+def in_content(*offers: str, chunk: int = 0, body: smtp.BodyType | None = None) -> smtp.Client:
+    machine = client("PIPELINING", *offers)
+    machine.send(smtp.Mail(ALICE, body=body))
+    machine.send(smtp.Rcpt(ALICE))
+    machine.send(smtp.Bdat(chunk, last=True) if chunk else smtp.Data())
+    machine.receive_data(b"250 x\r\n250 x\r\n" + (b"" if chunk else b"354 x\r\n"))
+    for _ in range(2 if chunk else 3):
+        machine.next_event()
+    machine.data_to_send()
+    return machine
+
+
+@pytest.mark.parametrize("chunk", [0, 3])
+@pytest.mark.parametrize("octet", [b"\x80", b"\xff"])
+def test_P19_RFC_6152_section_3_no_octet_beyond_ASCII_for_a_server_without_8BITMIME(
+    octet: bytes, chunk: int
+) -> None:
+    machine = in_content("CHUNKING", chunk=chunk)
+    with pytest.raises(LocalProtocolError, match="8BITMIME"):
+        machine.send(smtp.Body(octet + b"\r\n"))
+    assert machine.data_to_send() == b""
+    machine.send(smtp.Body(b"x\r\n"))
+    assert machine.data_to_send() == b"x\r\n"
+
+
+@pytest.mark.parametrize("chunk", [0, 3])
+def test_P19_RFC_6152_section_3_octets_go_as_they_are_where_they_are_taken(chunk: int) -> None:
+    machines = [in_content("CHUNKING", "8BITMIME", chunk=chunk)]
+    if chunk:
+        binary = smtp.BodyType.BINARY_MIME
+        machines.append(in_content("CHUNKING", "BINARYMIME", chunk=chunk, body=binary))
+    for machine in machines:
+        machine.send(smtp.Body(b"\xff\r\n"))
+        assert machine.data_to_send() == b"\xff\r\n"
+
+
 # --------------------------------------------------------------------------------- RFC 6531
 
 

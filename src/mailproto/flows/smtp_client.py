@@ -56,6 +56,7 @@ from mailproto.smtp import (
     State,
     Vrfy,
 )
+from mailproto.smtp.content import ContentNotASCII
 
 __all__ = ["HELO_AFTER", "ClosedAtEhlo", "Content", "Session"]
 
@@ -341,8 +342,7 @@ class Session(Conversation):
             octets += b"\r\n"
         self.machine.check_content(octets, chunks=chunking)
         if not (octets.isascii() or self.machine.offers("8BITMIME")):
-            # RFC 6152 section 3: not under any circumstances.
-            raise LocalProtocolError("the content is not ASCII, and the server has no 8BITMIME")
+            raise ContentNotASCII("the content is not ASCII, and the server has no 8BITMIME")
         return octets
 
     def content(self, data: bytes) -> Flow[None]:

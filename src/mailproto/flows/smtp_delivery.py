@@ -298,6 +298,9 @@ class Delivery(Handler):
         assert hop is not None
         try:
             yield from call_blocking(lambda: hop.run(hop.session.content(data)))
+        except LocalProtocolError:
+            yield from self._close_hop()
+            return _HOP_UNABLE
         except MailError:
             yield from self._close_hop()
             return _HOP_UNREACHABLE

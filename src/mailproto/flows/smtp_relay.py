@@ -58,6 +58,7 @@ from mailproto.smtp import (
     Timeouts,
 )
 from mailproto.smtp.address import ForwardPath
+from mailproto.smtp.content import ContentNotASCII
 from mailproto.smtp.onward import Hop, mail_onward, rcpt_onward
 from mailproto.smtp.serialize import serialize_command
 
@@ -426,6 +427,9 @@ class _Delivery:
             result = yield from self._run(connection, self._send(session, onward))
         except DeliveryUnknown as unknown:
             error, result = unknown, unknown.result
+        except ContentNotASCII as unable:
+            # Another host may have 8BITMIME.
+            error = unable
         except LocalProtocolError as unable:
             if session is None or session.machine.state is State.CONTENT:
                 # It is the content itself, of which no server will hear more.

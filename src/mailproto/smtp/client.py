@@ -43,7 +43,7 @@ from mailproto.smtp.commands import (
     StartTLS,
     XClient,
 )
-from mailproto.smtp.content import OutgoingChunks, OutgoingContent
+from mailproto.smtp.content import ContentNotASCII, OutgoingChunks, OutgoingContent
 from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import USUAL, parse_reply, parse_reply_line, usual_reply
@@ -324,6 +324,8 @@ class Client(Machine[ClientEvent, Command]):
             self._open_group = not item.last
 
     def _send_content(self, data: bytes) -> None:
+        if not self._terms.takes_8bit and not data.isascii():
+            raise ContentNotASCII("the content is not ASCII, and the server has no 8BITMIME")
         if self._projected is _CHUNK:
             assert self._chunks is not None
             self._output.write(self._chunks.feed(data))

@@ -16,7 +16,13 @@ from mailproto._core.framer import Framer
 from mailproto.errors import LocalProtocolError
 from mailproto.smtp.commands import Bdat, Burl, ContentProblem
 
-__all__ = ["IncomingChunks", "IncomingContent", "OutgoingChunks", "OutgoingContent"]
+__all__ = [
+    "ContentNotASCII",
+    "IncomingChunks",
+    "IncomingContent",
+    "OutgoingChunks",
+    "OutgoingContent",
+]
 
 LINE_LIMIT: Final = 998
 """Octets of a line of content without its CRLF (RFC 5321 section 4.5.3.1.6)."""
@@ -24,6 +30,13 @@ LINE_LIMIT: Final = 998
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _REPAIR: Final = BareNewlines.REPAIR
+
+
+class ContentNotASCII(LocalProtocolError):
+    """Octets beyond ASCII for a server without 8BITMIME, which never gets any (RFC 6152 section 3).
+
+    Nothing is converted here: another server may take them as they are.
+    """
 
 
 class IncomingContent:

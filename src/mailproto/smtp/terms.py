@@ -106,6 +106,11 @@ class Terms:
         """Whether the server has offered the extension."""
         return self.capabilities is not None and extension in self.capabilities
 
+    @property
+    def takes_8bit(self) -> bool:
+        """Whether content may have octets beyond ASCII (RFC 6152, RFC 3030)."""
+        return self.binary or self.offers("8BITMIME")
+
     def check(self, command: Command) -> None:
         """Raise LocalProtocolError for what is not offered or would be said in clear."""
         rule = _RULES.get(type(command))

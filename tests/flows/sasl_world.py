@@ -15,6 +15,7 @@ from mailproto import imap, pop3, sasl, smtp
 from mailproto._core.machine import Trace
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import ClientCertificate, Users
+from mailproto.errors import MailError
 from mailproto.flows import imap_client, imap_server, pop3_client, pop3_server, smtp_server
 from mailproto.flows.effects import Flow, Secured, T, Write
 from mailproto.flows.serving import Peer
@@ -24,9 +25,12 @@ from mailproto.testing import converse
 
 __all__ = [
     "BINDING",
+    "CANCELLED",
     "CREDENTIALS",
     "EVERYONE",
+    "MALFORMED",
     "PROTOCOLS",
+    "REFUSED",
     "SECURED",
     "Everyone",
     "Tamper",
@@ -34,6 +38,7 @@ __all__ = [
     "World",
     "ident",
     "is_challenge",
+    "log_in",
     "words",
 ]
 
@@ -54,14 +59,15 @@ Session: TypeAlias = SMTPSession | imap_client.Session | pop3_client.Session
 class Everyone(Users):
     """Alice and Bob with a password, Alice with a token, and anybody as ``anonymous``."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = TOKEN) -> None:
         super().__init__({"alice": PASSWORD, "bob": "builder"}, cram_md5=True)
+        self._token = token
         self.lookups: list[tuple[str, str]] = []
 
     def verify(self, credentials: sasl.Credentials) -> str | None:
         match credentials:
             case sasl.TokenCredentials(user=user, token=token):
-                right = hmac.compare_digest(token, TOKEN)
+                right = hmac.compare_digest(token, self._token)
                 return "alice" if right and user in ("", "alice") else None
             case sasl.AnonymousCredentials():
                 return "anonymous"
@@ -245,6 +251,37 @@ class World:
                 found[-1].append((side, line))
                 under_way = side == "C" or is_challenge(line)
         return found
+
+
+CANCELLED: Final = {
+    "smtp": b"501 5.7.0 Authentication cancelled",
+    "lmtp": b"501 5.7.0 Authentication cancelled",
+    "imap": b"BAD the client cancelled the exchange",
+    "pop3": b"-ERR the client cancelled the exchange",
+}
+REFUSED: Final = {
+    "smtp": b"535 5.7.8 Authentication failed",
+    "lmtp": b"535 5.7.8 Authentication failed",
+    "imap": b"NO [AUTHENTICATIONFAILED] the credentials are not right",
+    "pop3": b"-ERR [AUTH] the user name or the password is wrong",
+}
+MALFORMED: Final = {
+    "smtp": b"501 5.5.2 The response is malformed",
+    "lmtp": b"501 5.5.2 The response is malformed",
+    "imap": b"BAD the response is malformed",
+    "pop3": b"-ERR the response is malformed",
+}
+
+
+def log_in(
+    world: World, mechanism: sasl.Mechanism, session: Any, **options: Any
+) -> Flow[MailError | None]:
+    """What a login raises."""
+    try:
+        yield from session.authenticate(CREDENTIALS[mechanism], mechanisms=(mechanism,), **options)
+    except MailError as error:
+        return error
+    return None
 
 
 def is_challenge(line: bytes) -> bool:

@@ -11,41 +11,24 @@ from typing import Any
 import pytest
 
 from flows.sasl_world import (
-    BINDING,
-    CREDENTIALS,
-    EVERYONE,
-    PASSWORD,
+    CANCELLED,
+    MALFORMED,
     PROTOCOLS,
+    REFUSED,
     TOKEN,
+    Everyone,
     Tamper,
     World,
     ident,
     is_challenge,
+    log_in,
     words,
 )
 from mailproto import sasl
-from mailproto.errors import AuthenticationFailed, LocalProtocolError, MailError, SecurityError
-from mailproto.flows.effects import Flow, Secured, read, write
+from mailproto.backend.directory import Users
+from mailproto.errors import AuthenticationFailed, MailError
+from mailproto.flows.effects import Flow, read, write
 
-ALICE = sasl.PasswordCredentials("alice", PASSWORD)
-CANCELLED = {
-    "smtp": b"501 5.7.0 Authentication cancelled",
-    "lmtp": b"501 5.7.0 Authentication cancelled",
-    "imap": b"BAD the client cancelled the exchange",
-    "pop3": b"-ERR the client cancelled the exchange",
-}
-REFUSED = {
-    "smtp": b"535 5.7.8 Authentication failed",
-    "lmtp": b"535 5.7.8 Authentication failed",
-    "imap": b"NO [AUTHENTICATIONFAILED] the credentials are not right",
-    "pop3": b"-ERR [AUTH] the user name or the password is wrong",
-}
-MALFORMED = {
-    "smtp": b"501 5.5.2 The response is malformed",
-    "lmtp": b"501 5.5.2 The response is malformed",
-    "imap": b"BAD the response is malformed",
-    "pop3": b"-ERR the response is malformed",
-}
 INITIAL = [
     pytest.param(None, id="initial response"),
     pytest.param(0, id="no initial response"),
@@ -87,17 +70,6 @@ def after_commands(change: Callable[[int, bytes], bytes]) -> Tamper:
 
 def in_the_first_attempt(world: World, step: int, new: bytes, number: int, line: bytes) -> bytes:
     return new if number == step and len(world.attempts()) == 1 else line
-
-
-def log_in(
-    world: World, mechanism: sasl.Mechanism, session: Any, **options: Any
-) -> Flow[MailError | None]:
-    """What a login raises."""
-    try:
-        yield from session.authenticate(CREDENTIALS[mechanism], mechanisms=(mechanism,), **options)
-    except MailError as error:
-        return error
-    return None
 
 
 # -------------------------------------------------------------------------------- the cancel
@@ -341,8 +313,6 @@ def test_an_initial_response_where_the_server_speaks_first(
 def test_names_and_passwords_are_utf8_everywhere(
     protocol: str, user: str, password: str, mechanism: sasl.Mechanism
 ) -> None:
-    from mailproto.backend.directory import Users
-
     world = World(protocol, directory=Users({user: password}, cram_md5=True))
 
     def flow(session: Any) -> Flow[None]:
@@ -353,215 +323,83 @@ def test_names_and_passwords_are_utf8_everywhere(
     world.run(flow(world.session()))
 
 
-# --------------------------------------------------------------------------- channel binding
-
-BOUND = [mechanism for mechanism in sasl.MECHANISMS if mechanism.binds]
-UNIQUE = sasl.tls_unique(b"finished 1.2", "TLSv1.2")
-END_POINT = sasl.ChannelBinding("tls-server-end-point", bytes(32))
-
-
-def without_plus(line: bytes) -> bytes:
-    """The line of a server's offer, as somebody on the wire leaves it."""
-    return b" ".join(word for word in line.split(b" ") if not word.endswith(b"-PLUS"))
-
-
 @every_protocol
-@pytest.mark.parametrize("mechanism", BOUND, ids=ident)
-@pytest.mark.parametrize("binding", [BINDING, UNIQUE, END_POINT], ids=lambda b: b.type)
-@pytest.mark.parametrize("same", [True, False])
-def test_P07_a_binding_from_outside_must_be_the_servers(
-    protocol: str, mechanism: sasl.Mechanism, binding: sasl.ChannelBinding, same: bool
+@pytest.mark.parametrize("mechanism", [sasl.OAUTHBEARER, sasl.XOAUTH2], ids=ident)
+@pytest.mark.parametrize("size", [100, 1000, 8000])
+def test_a_long_token_goes_where_there_is_room(
+    protocol: str, mechanism: sasl.Mechanism, size: int
 ) -> None:
-    """Also tls-exporter, which no handshake of Python's ``ssl`` gives yet (RFC 9266)."""
-    world = World(protocol, secured=Secured((UNIQUE, END_POINT, BINDING)))
-    mine = binding if same else sasl.ChannelBinding(binding.type, b"\xff" + binding.data[1:])
-
-    def flow(session: Any) -> Flow[MailError | None]:
-        yield from world.open(session)
-        return (yield from log_in(world, mechanism, session, channel_binding=mine))
-
-    error = world.run(flow(world.session()))
-    if same:
-        assert error is None
-    else:
-        assert isinstance(error, AuthenticationFailed)
-        assert words(world.attempts()[0][-1][1]) == REFUSED[protocol]
-
-
-@every_protocol
-def test_P07_tls_unique_is_not_a_binding_of_TLS_1_3(protocol: str) -> None:
-    """RFC 9266 section 3: nobody makes one, and a server that has none refuses it."""
-    with pytest.raises(LocalProtocolError, match=r"TLSv1\.3"):
-        sasl.tls_unique(b"finished 1.3", "TLSv1.3")
-    world = World(protocol)
-
-    def flow(session: Any) -> Flow[MailError | None]:
-        yield from world.open(session)
-        return (yield from log_in(world, sasl.SCRAM_SHA_256_PLUS, session, channel_binding=UNIQUE))
-
-    error = world.run(flow(world.session()))
-    assert isinstance(error, AuthenticationFailed)
-    # Refused at the first message: there is nothing to compare with.
-    assert [side for side, _ in world.attempts()[0]] == ["C", "S"]
-    assert words(world.attempts()[0][-1][1]) == REFUSED[protocol]
-
-
-@every_protocol
-def test_P07_a_client_that_could_bind_and_was_told_otherwise_is_refused(protocol: str) -> None:
-    """Somebody takes the -PLUS names away: the client says "y", and the server knows better."""
-    world = World(protocol)
-
-    def flow(session: Any) -> Flow[MailError | None]:
-        yield from world.open(session)
-        try:
-            yield from session.authenticate(ALICE)
-        except MailError as error:
-            return error
-        return None
-
-    error = world.run(flow(world.session()), to_client=without_plus)
-    assert isinstance(error, AuthenticationFailed)
-    ((command, verdict),) = world.attempts()
-    name, initial = command[1].split(b" ")[-2:]
-    assert name == b"SCRAM-SHA-512"
-    assert base64.b64decode(initial).startswith(b"y,,n=alice,r=")
-    assert words(verdict[1]) == REFUSED[protocol]
-    # Before anything of the user was asked for.
-    assert EVERYONE.lookups == []
-
-
-@every_protocol
-@pytest.mark.parametrize("flag", [b"n,,", b"p=tls-exporter,,"])
-def test_P07_the_flag_cannot_be_changed_on_the_way(protocol: str, flag: bytes) -> None:
-    """Who takes the -PLUS names away and says "n" for the client is found by the proof."""
-    world = World(protocol)
-
-    def flow(session: Any) -> Flow[MailError | None]:
-        yield from world.open(session)
-        try:
-            yield from session.authenticate(ALICE)
-        except MailError as error:
-            return error
-        return None
-
-    def forge(line: bytes) -> bytes:
-        head, _, initial = line.rpartition(b" ")
-        if b"AUTH" not in head:
-            return line
-        message = base64.b64decode(initial).replace(b"y,,", flag)
-        return head + b" " + base64.b64encode(message)
-
-    error = world.run(flow(world.session()), to_client=without_plus, to_server=forge)
-    assert isinstance(error, AuthenticationFailed)
-    assert words(world.attempts()[0][-1][1]) == REFUSED[protocol]
-
-
-@every_protocol
-@pytest.mark.parametrize("flag", ["y", "n"])
-def test_P07_a_server_that_offers_plus_refuses_y_and_takes_n(protocol: str, flag: str) -> None:
-    """RFC 5802 section 6; "n" is a client that knows of no binding."""
-    world = World(protocol)
-    seen: list[bytes] = []
-
-    def flow(session: Any) -> Flow[MailError | None]:
-        yield from world.open(session)
-        # A client that could bind, and does not see the names of the others.
-        binding = {"channel_binding": BINDING} if flag == "y" else {}
-        known = sasl.MECHANISMS if flag == "y" else [sasl.SCRAM_SHA_256]
-        try:
-            yield from session.authenticate(ALICE, mechanisms=known, **binding)
-        except MailError as error:
-            return error
-        return None
-
-    def note(line: bytes) -> bytes:
-        seen.append(line)
-        return line
-
-    hide = without_plus if flag == "y" else (lambda line: line)
-    error = world.run(flow(world.session(Secured())), to_client=hide, to_server=note)
-    first = next(line for line in seen if b"AUTH" in line).split(b" ")[-1]
-    assert base64.b64decode(first)[:2] == flag.encode() + b","
-    assert (error is None) == (flag == "n")
-
-
-@every_protocol
-def test_a_server_that_cannot_bind_takes_y(protocol: str) -> None:
-    world = World(protocol, secured=Secured())
+    """A command has at most 512 octets in SMTP, 255 in POP3, 8,192 in IMAP (RFC 7162)."""
+    token = "x" * size
+    world = World(protocol, directory=Everyone(token))
 
     def flow(session: Any) -> Flow[None]:
         yield from world.open(session)
-        yield from session.authenticate(ALICE, channel_binding=BINDING)
+        credentials = sasl.TokenCredentials("alice", token)
+        yield from session.authenticate(credentials, mechanisms=(mechanism,))
 
     world.run(flow(world.session()))
-    initial = world.attempts()[0][0][1].split(b" ")[-1]
-    assert base64.b64decode(initial).startswith(b"y,,")
+    command, *rest = [line for side, line in world.attempts()[0] if side == "C"]
+    longest = {"pop3": 255, "imap": 8192}.get(protocol, 512)
+    assert len(command) + 2 <= longest
+    assert bool(rest) == (size * 4 // 3 > longest)
 
 
-# ------------------------------------------------------------------------------- the floor
+# ------------------------------------------------------------------------------ one's own
 
 
-def only(*names: bytes) -> Tamper:
-    """An offer in which nothing is left but ``names``; without any, no offer."""
-
-    def change(line: bytes) -> bytes:
-        kept = [b"AUTH=" + name for name in names] + list(names)
-        return b" ".join(
-            word
-            for word in line.split(b" ")
-            if word in kept
-            or not (
-                word.startswith(b"AUTH=")
-                or any(word == mechanism.name.encode() for mechanism in sasl.MECHANISMS)
-            )
-        )
-
-    return change
+def _mirror_client(
+    credentials: sasl.AnonymousCredentials, settings: sasl.ClientSettings
+) -> sasl.ClientDialogue:
+    challenge = yield None
+    while challenge is not None:
+        challenge = yield challenge[::-1]
 
 
-def gone(line: bytes) -> bytes:
-    """No trace of an offer."""
-    line = only()(line)
-    return {b"250-AUTH": b"250-X", b"SASL": b"X"}.get(line, line)
+def _mirror_server(initial: bytes | None, settings: sasl.ServerSettings) -> sasl.ServerDialogue:
+    for text in (b"one", b"", b"three"):
+        if (yield sasl.Challenge(text)) != text[::-1]:
+            return sasl.Failure(sasl.FailureReason.REFUSED)
+    return sasl.Success("mirror", "")
 
 
-@every_protocol
-@pytest.mark.parametrize(
-    ("left", "floor", "says"),
-    [
-        (gone, "PLAINTEXT", "offers no AUTH at all: it may do so under TLS only, or somebody"),
-        (only(), "PLAINTEXT", "no AUTH at all"),
-        (only(b"ANONYMOUS"), "PLAINTEXT", "offers ANONYMOUS: none of them takes Password"),
-        (only(b"PLAIN"), "CHALLENGE", "PLAIN is weaker than CHALLENGE, only a lower floor would"),
-        (only(b"PLAIN", b"LOGIN"), "MUTUAL", "PLAIN is weaker than MUTUAL.*LOGIN is weaker"),
-        (only(b"CRAM-MD5"), "MUTUAL", "CRAM-MD5 is weaker than MUTUAL"),
-        (without_plus, "BOUND", "SCRAM-SHA-512 is weaker than BOUND, only a lower floor would"),
-    ],
+MIRROR = sasl.Mechanism(
+    "X-MIRROR",
+    sasl.Strength.CHALLENGE,
+    sasl.takes(sasl.AnonymousCredentials, _mirror_client),
+    _mirror_server,
 )
-def test_P07_an_offer_below_the_floor_is_an_error_that_says_what_would_help(
-    protocol: str, left: Tamper, floor: str, says: str
-) -> None:
-    world = World(protocol)
-
-    def flow(session: Any) -> Flow[None]:
-        yield from world.open(session)
-        with pytest.raises(SecurityError, match=says) as caught:
-            yield from session.authenticate(ALICE, floor=sasl.Strength[floor])
-        assert PASSWORD not in str(caught.value)
-        yield from world.probe(session)
-
-    world.run(flow(world.session()), to_client=left)
-    assert world.attempts() == []
 
 
 @every_protocol
-def test_P07_a_floor_of_bound_without_a_binding_says_so(protocol: str) -> None:
-    world = World(protocol)
+def test_a_mechanism_of_ones_own(protocol: str) -> None:
+    world = World(protocol, (MIRROR,))
 
     def flow(session: Any) -> Flow[None]:
         yield from world.open(session)
-        with pytest.raises(SecurityError, match="SCRAM-SHA-1-PLUS needs a channel_binding"):
-            yield from session.authenticate(ALICE, floor=sasl.Strength.BOUND)
+        yield from session.authenticate(sasl.AnonymousCredentials(), mechanisms=(MIRROR,))
 
-    world.run(flow(world.session(Secured())))
-    assert world.attempts() == []
+    world.run(flow(world.session()))
+    assert sum(is_challenge(line) for _, line in world.attempts()[0]) == 3
+
+
+@every_protocol
+@pytest.mark.parametrize("user", ["I\u00adX", "\u2168", "IX"])
+@pytest.mark.parametrize(
+    "mechanism", [sasl.PLAIN, sasl.LOGIN, sasl.SCRAM_SHA_1, sasl.SCRAM_SHA_256_PLUS], ids=ident
+)
+def test_names_and_passwords_are_prepared(
+    protocol: str, user: str, mechanism: sasl.Mechanism
+) -> None:
+    """RFC 4013 section 3: these are one name."""
+    world = World(protocol, directory=ROMAN)
+
+    def flow(session: Any) -> Flow[None]:
+        yield from world.open(session)
+        credentials = sasl.PasswordCredentials(user, user)
+        yield from session.authenticate(credentials, mechanisms=(mechanism,))
+
+    world.run(flow(world.session()))
+
+
+ROMAN = Users({"IX": "IX"})

@@ -38,6 +38,8 @@ E = TypeVar("E")
 _MOST_UPDATES: Final = 10_000
 _SLOWEST: Final = 4096
 """Octets a second: a server that streams a literal more slowly runs into the deadline."""
+# An initial response that keeps its command under 8,192 octets (RFC 7162 section 4).
+_ROOM: Final = 6000
 _TEMPORARY: Final = frozenset(("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA"))
 
 
@@ -304,7 +306,7 @@ class Session:
 
     def _authenticate(self, exchange: sasl.ClientExchange) -> Flow[None]:
         known = self.machine.capabilities
-        initial = exchange.start(None if known is not None and "SASL-IR" in known else 0)
+        initial = exchange.start(_ROOM if known is not None and "SASL-IR" in known else 0)
         command = imap.Authenticate(exchange.name, initial)
         tag = yield from self._begin(command)
         refused: sasl.SASLError | None = None

@@ -55,6 +55,7 @@ from mailproto.smtp import (
     StartTLS,
     State,
     Vrfy,
+    initial_response_room,
 )
 from mailproto.smtp.content import ContentNotASCII
 
@@ -69,9 +70,6 @@ not help.
 """
 
 _CANNOT_QUIT: Final = (State.CONTENT, State.CHUNK, State.REVERSED)
-
-# An initial response of AUTH that keeps its line under 12,288 octets (RFC 4954 section 4).
-_ROOM: Final = 9000
 
 
 class ClosedAtEhlo(ConnectionLost):
@@ -179,7 +177,8 @@ class Session(Conversation):
             channel_binding=channel_binding or binding_of(self.secured, floor),
             mechanisms=mechanisms,
         )
-        self.machine.send(Auth(exchange.name, exchange.start(_ROOM)))
+        initial = exchange.start(initial_response_room(exchange.name))
+        self.machine.send(Auth(exchange.name, initial))
         event = yield from self.event()
         while isinstance(event, Challenge):
             try:

@@ -70,6 +70,7 @@ from mailproto.smtp.parameters import (
     TransId,
 )
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
+from mailproto.smtp.serialize import initial_response_room
 from mailproto.smtp.server import Server
 from mailproto.smtp.states import State
 from mailproto.smtp.timeouts import Timeouts
@@ -96,6 +97,7 @@ __all__ = [
     "Auth",
     "AuthCancel",
     "AuthResponse",
+    "initial_response_room",
     "Bdat",
     "Body",
     "BodyType",

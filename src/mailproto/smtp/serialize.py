@@ -67,7 +67,12 @@ from mailproto.smtp.states import NAMES
 from mailproto.smtp.url import is_absolute_uri, redacted
 from mailproto.smtp.xtext import to_xtext
 
-__all__ = ["serialize_challenge", "serialize_command", "serialize_reply"]
+__all__ = [
+    "initial_response_room",
+    "serialize_challenge",
+    "serialize_command",
+    "serialize_reply",
+]
 
 _MAILBOX: Final = re.compile(
     f"{abnf.DOT_STRING.decode()}@{abnf.SUB_DOMAIN.decode()}(?:\\.{abnf.SUB_DOMAIN.decode()})*"
@@ -78,8 +83,9 @@ _VERB: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,63}")
 _KEYWORD: Final = re.compile(r"[A-Z0-9][A-Z0-9-]*")
 _VALUE: Final = re.compile(r"(?:[\x21-\x3c\x3e-\x7e]|[^\x00-\x7f])+")
 _REPLY_TEXT: Final = re.compile(r"[^\r\n\x00]*")
-# XCLIENT_README and XFORWARD_README: never more than the limit of SMTP
-_FORWARDING_LIMIT: Final = 512
+# RFC 5321 section 4.5.3.1.4. AUTH is subject to it as it stands (RFC 4954 section 4), and so are
+# XCLIENT and XFORWARD by their READMEs.
+_COMMAND_LINE: Final = 512
 _OWN_FIELDS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8", "AUTH"})
 
 
@@ -242,6 +248,11 @@ def _auth(command: Auth) -> str:
     return text
 
 
+def initial_response_room(mechanism: str) -> int:
+    """How many octets of an initial response fit into AUTH (RFC 4954 section 4)."""
+    return (_COMMAND_LINE - len("AUTH  \r\n") - len(mechanism)) // 4 * 3
+
+
 def _hello(command: Ehlo | Helo | Lhlo) -> str:
     return f"{NAMES[type(command)]} {check_domain(command.domain)}"
 
@@ -313,8 +324,8 @@ def _attributes(command: XClient | XForward) -> str:
         if not may_be_attribute(verb, value):
             raise LocalProtocolError(f"{name} of {verb} cannot be {value!r}")
         text += f" {name}={to_xtext(value)}"
-    if len(text) + 2 > _FORWARDING_LIMIT:
-        raise LocalProtocolError(f"{verb} is longer than {_FORWARDING_LIMIT} octets; use several")
+    if len(text) + 2 > _COMMAND_LINE:
+        raise LocalProtocolError(f"{verb} is longer than {_COMMAND_LINE} octets; use several")
     return text
 
 

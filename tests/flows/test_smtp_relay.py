@@ -40,6 +40,7 @@ from mailproto.smtp import (
     Mailbox,
     MtPriority,
     Notify,
+    Orcpt,
     Parameter,
     Rcpt,
     RequireTLS,
@@ -528,6 +529,56 @@ def test_a_received_transaction_goes_on_with_the_time_that_is_left(world: World,
         (None, "BY"),
         (None, "MT-PRIORITY"),
     ]
+
+
+@pytest.mark.parity("smtp-client DSN", "smtp-client DELIVERBY")
+def test_P19_RFC_3461_section_5_2_2_the_account_is_enough_to_write_notifications(
+    world: World, stack: ExitStack
+):
+    """Who is owed which, and all fields of it (RFC 3464), from the message and the result."""
+    world.mx["example.com"] = [(1, "a")]
+    world.mx["example.org"] = [(1, "b")]
+    add(world, stack, "192.0.2.1", Host({"RCPT TO:<carol": "550 5.1.1 no such recipient"}))
+    add(world, stack, "192.0.2.2", Host(extensions=["DSN"]))
+    success, failure = Notify(frozenset({"SUCCESS"})), Notify(frozenset({"FAILURE"}))
+    recipients = [
+        Rcpt(Mailbox("bob", "example.com"), (success, Orcpt("rfc822", "Bob@Example.COM"))),
+        Rcpt(Mailbox("carol", "example.com"), (failure,)),
+        Rcpt(Mailbox("erin", "example.com"), (Notify(frozenset()),)),
+        Rcpt(Mailbox("fred", "example.com"), (failure,)),
+        Rcpt(Mailbox("dave", "example.org"), (success,)),
+    ]
+    result = world.send(relay(), recipients, sender=RECEIVED)
+    (relayed,) = result.relayed
+    attempt, bob = relayed
+    assert {
+        "Original-Envelope-Id": next(p.text for p in RECEIVED.parameters if isinstance(p, EnvId)),
+        "Original-Recipient": recipients[result.recipients.index(bob)].parameters[1].value,
+        "Final-Recipient": f"rfc822;{bob.forward_path}",
+        "Remote-MTA": f"dns;{attempt.host}",
+        "Diagnostic-Code": f"smtp;{bob.reply}",
+        "Action": "relayed",
+    } == {
+        "Original-Envelope-Id": "QQ314159",
+        "Original-Recipient": "rfc822;Bob@Example.COM",
+        "Final-Recipient": "rfc822;bob@example.com",
+        "Remote-MTA": "dns;a",
+        "Diagnostic-Code": "smtp;250 ok",
+        "Action": "relayed",
+    }
+    (carol,) = result.failed
+    assert (str(carol.reply), str(carol.enhanced)) == ("550 5.1.1 no such recipient", "5.1.1")
+    (refuser,) = [a.host for a in result.attempts if carol in a.replies]
+    assert refuser == "a"
+
+
+@pytest.mark.parametrize("trace", [True, False])
+def test_P19_RFC_2852_section_4_1_4_a_trace_ends_where_nobody_keeps_the_time(
+    world: World, stack: ExitStack, trace: bool
+):
+    add(world, stack, "192.0.2.1", Host(extensions=["DSN"]))
+    result = world.send(relay(), [BOB], parameters=(DeliverBy(60, "N", trace),))
+    assert [str(r.forward_path) for _, r in result.relayed] == [BOB] * trace
 
 
 def test_a_host_without_extensions_gets_a_plain_transaction(world: World, stack: ExitStack):

@@ -21,7 +21,15 @@ from mailproto.errors import (
     TLSError,
 )
 from mailproto.flows.smtp_result import Outcome, RecipientResult, SendResult
-from mailproto.smtp import EnhancedCode, ForwardPath, MailParameter, RcptParameter, Reply
+from mailproto.smtp import (
+    DeliverBy,
+    EnhancedCode,
+    ForwardPath,
+    MailParameter,
+    Notify,
+    RcptParameter,
+    Reply,
+)
 
 __all__ = [
     "NO_ADDRESS",
@@ -88,6 +96,30 @@ class RelayResult(SendResult):
 
     attempts: tuple[Attempt, ...]
     """In the order they were made."""
+
+    @property
+    def relayed(self) -> tuple[tuple[Attempt, RecipientResult], ...]:
+        """To whom it went where nobody will notify: the sender is owed a "relayed" notification.
+
+        That is so where NOTIFY had SUCCESS, or BY the trace, and the host that took the message
+        could not be told (RFC 3461 section 5.2.2 (b), RFC 2852 section 4.1.4). Whoever has NOTIFY of
+        NEVER is owed nothing, even where there is a trace.
+        """
+        return tuple(
+            (attempt, recipient)
+            for attempt in self.attempts
+            for recipient in attempt.replies
+            if recipient.outcome is Outcome.DELIVERED
+            and any(_is_owed(left, recipient.forward_path) for left in attempt.left_out)
+        )
+
+
+def _is_owed(left: LeftOut, path: ForwardPath) -> bool:
+    """Whether what a host was not told has somebody else tell that it has the message."""
+    parameter = left.parameter
+    if isinstance(parameter, Notify):
+        return left.forward_path == path and "SUCCESS" in parameter.events
+    return isinstance(parameter, DeliverBy) and parameter.trace
 
 
 def outcome_of(results: Sequence[RecipientResult]) -> Outcome:

@@ -102,7 +102,7 @@ class RelayResult(SendResult):
         """To whom it went where nobody will notify: the sender is owed a "relayed" notification.
 
         That is so where NOTIFY had SUCCESS, or BY the trace, and the host that took the message
-        could not be told (RFC 3461 section 5.2.2 (b), RFC 2852 section 4.1.4). Whoever has NOTIFY of
+        could not be told (RFC 3461 section 5.2.2 (b), RFC 2852 section 4.1.4). Who has NOTIFY of
         NEVER is owed nothing, even where there is a trace.
         """
         return tuple(

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from mailproto import smtp
 from mailproto._core.machine import Signal
 from mailproto.errors import ConnectionLost
-from mailproto.flows.effects import Flow, read, write
+from mailproto.flows.effects import Close, Flow, Read, Write, read, write
 from mailproto.flows.smtp_client import Session
+from mailproto.flows.smtp_content import PIECE
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, SendResult
 from mailproto.flows.smtp_transaction import INLINE
 from mailproto.testing import converse
@@ -149,3 +150,62 @@ def test_P21_wherever_the_connection_ends_nothing_is_taken_for_a_success(
         if recipient.outcome is Outcome.DELIVERED:
             assert server.taken
             assert server.content == content
+
+
+# ------------------------------------------------------------- a server that leaves in the middle
+
+MARK = b"Subject: z"
+SEVERAL = MARK + b"\r\n\r\n" + b"0123456789abcd\r\n" * (3 * PIECE // 16)
+LAST = MARK + b"\r\n\r\n" + b"0123456789abcd\r\n" * (INLINE // 16)
+"""It goes out in one write with its end."""
+
+
+def broken_off(
+    words: bytes, content: bytes, *, chunking: bool = False, lmtp: bool = False
+) -> SendResult:
+    """Send to a server that closes the connection inside the content, having said ``words``."""
+    accepted = b"250 ok\r\n250 ok\r\n250 ok\r\n450 later\r\n"
+    replies = [b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", accepted]
+    replies[2] += b"" if chunking else b"354 go on\r\n"
+    replies.append(words)
+    session = Session(smtp.Client(lmtp=lmtp), "client.example")
+    flow = send(session, 3, content, chunking, False, go_on=False)
+    error: ConnectionLost | None = None
+    given: object = None
+    closed = False
+    try:
+        while True:
+            effect = flow.send(given) if error is None else flow.throw(error)
+            given = error = None
+            if isinstance(effect, Read):
+                given = replies.pop(0) if replies else b""
+            elif isinstance(effect, Write) and MARK in effect.data:
+                error = ConnectionLost("the connection broke")
+            closed = closed or isinstance(effect, Close)
+    except StopIteration as stop:
+        assert closed
+        result: SendResult = stop.value
+        return result
+
+
+contents = pytest.mark.parametrize("content", [SEVERAL, LAST], ids=["several", "last"])
+
+
+@contents
+@pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
+@pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
+@pytest.mark.parametrize("code", [450, 550])
+def test_P21_a_refusal_in_the_middle_of_the_content_decides(
+    code: int, chunking: bool, lmtp: bool, content: bytes
+) -> None:
+    words = b"%d not this\r\n" % code * (2 if lmtp else 1)
+    result = broken_off(words, content, chunking=chunking, lmtp=lmtp)
+    assert [r.reply.code for r in result.recipients if r.reply] == [code, code, 450]
+
+
+@contents
+@pytest.mark.parametrize("words", [b"", b"250 ok\r\n", b"550 half a", b"nonsense\r\n"])
+def test_P21_nothing_else_in_the_middle_of_the_content_does(words: bytes, content: bytes) -> None:
+    unknown = content is LAST  # perhaps the server has got the end
+    with pytest.raises(DeliveryUnknown if unknown else ConnectionLost):
+        broken_off(words, content)

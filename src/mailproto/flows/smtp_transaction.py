@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from mailproto.errors import RemoteProtocolError, TransportError
+from mailproto.errors import ConnectionLost, RemoteProtocolError, TransportError
 from mailproto.flows.effects import Flow, close, write
 from mailproto.flows.smtp_content import Rest, Source
 from mailproto.flows.smtp_conversation import Conversation
@@ -67,6 +67,8 @@ class Transaction:
         self._finals: list[Reply] = []
         # Whether the server may have the content whole.
         self._complete = False
+        # Whether a write has failed: what has come before may still be read.
+        self._broken = False
 
     def run(self) -> Flow[SendResult]:
         """Send the message. Raises DeliveryUnknown; LocalProtocolError closes the connection."""
@@ -77,7 +79,7 @@ class Transaction:
                 raise
             message = f"no reply to the content: {error}"
             raise DeliveryUnknown(message, self._result()) from error
-        yield from self._reset()
+        yield from close() if self._broken else self._reset()
         return self._result()
 
     def _run(self) -> Flow[None]:
@@ -224,12 +226,16 @@ class Transaction:
     def _send_content(self) -> Flow[None]:
         """Send the content after DATA, and its end."""
         recipients = self._machine.recipients
-        yield from self._send_pieces()
+        refusal = yield from self._send_pieces()
+        if refusal is not None:
+            self._refuse_all(refusal, recipients)
+            return
         yield from self._try_send(EndOfMessage())
         self._complete = True
         yield from self._read_finals(recipients)
 
-    def _send_pieces(self) -> Flow[None]:
+    def _send_pieces(self) -> Flow[Reply | None]:
+        """Send the content without its end; the refusal of a server that left in the middle."""
         piece = yield from self._next_piece()
         while piece is not None:
             yield from self._try_send(Body(piece))
@@ -237,7 +243,36 @@ class Transaction:
             if piece is not None:
                 # The last one goes out with the end of the content.
                 yield from self._conversation.arm()
-                yield from write(self._machine.data_to_send())
+                try:
+                    yield from write(self._machine.data_to_send())
+                except ConnectionLost:
+                    refusal = yield from self._last_words()
+                    if refusal is None:
+                        raise
+                    return refusal
+        return None
+
+    def _last_words(self) -> Flow[Reply | None]:
+        """What a server refused the content with before it closed the connection.
+
+        It should have waited for the end. But nothing was delivered, and the next attempt would
+        end alike, so its refusal counts: as with Postfix.
+        """
+        machine = self._machine
+        self._broken = True
+        if not machine.pending:
+            machine.send(EndOfMessage())
+        # It cannot go out, but what has come answers it.
+        machine.data_to_send()
+        try:
+            reply = yield from self._conversation.reply()
+        except (TransportError, RemoteProtocolError):
+            return None
+        return None if reply.positive else reply
+
+    def _refuse_all(self, refusal: Reply, recipients: int) -> None:
+        """Let ``refusal`` be the reply to the content for each accepted recipient."""
+        self._finals = [refusal] * (recipients if self._machine.lmtp else 1)
 
     def _send_chunks(self) -> Flow[None]:
         """Send the content by BDAT: octets as one chunk, pieces as one chunk each."""
@@ -245,7 +280,10 @@ class Transaction:
         recipients = machine.recipients
         if self._octets is not None:
             yield from self._try_send(Bdat(len(self._octets), last=True))
-            yield from self._send_pieces()
+            refusal = yield from self._send_pieces()
+            if refusal is not None:
+                self._refuse_all(refusal, recipients)
+                return
         else:
             piece = yield from self._next_piece()
             while piece is not None:
@@ -257,7 +295,7 @@ class Transaction:
                     break
                 reply = yield from self._conversation.reply()
                 if not reply.positive or machine.closing:
-                    self._finals = [reply] * (recipients if machine.lmtp else 1)
+                    self._refuse_all(reply, recipients)
                     return
                 piece = following
             else:
@@ -290,7 +328,14 @@ class Transaction:
         machine = self._machine
         expected = recipients if machine.lmtp else 1
         while len(self._finals) < expected and not machine.closing:
-            self._finals.append((yield from self._conversation.reply()))
+            try:
+                reply = yield from self._conversation.reply()
+            except ConnectionLost:
+                refusal = yield from self._last_words()
+                if refusal is None:
+                    raise
+                reply = refusal
+            self._finals.append(reply)
         self._finals += self._finals[-1:] * (expected - len(self._finals))
 
     # --- the result

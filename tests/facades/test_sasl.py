@@ -26,6 +26,7 @@ TLS_1_2: Final = ssl.TLSVersion.TLSv1_2
 TLS_1_3: Final = ssl.TLSVersion.TLSv1_3
 ALICE: Final = sasl.PasswordCredentials("alice", PASSWORD)
 BOUND: Final = [mechanism for mechanism in sasl.MECHANISMS if mechanism.binds]
+TRUSTED_HOST: Final = "imap://imap.example.com"
 UNBOUND: Final = [m for m in sasl.MECHANISMS if not m.binds and not m.external]
 
 
@@ -54,7 +55,12 @@ class House:
         self.certificate = certificate
         offer = sasl.Offer(sasl.MECHANISMS, certificate_binding=True)
         store = MemoryStore()
-        services = Services(store, self.directory, offer=offer)
+        services = Services(
+            store,
+            self.directory,
+            offer=offer,
+            smtp_offer=smtp.Offer(burl=("imap", TRUSTED_HOST)),
+        )
         lmtp = Context(
             lambda origin: Delivery(
                 origin,
@@ -335,3 +341,28 @@ def test_login_with_a_name_and_a_password(house: House, protocol: str) -> None:
     assert house.directory.opened[before:] == ["alice"]
     with house.connect(protocol, login=("alice", PASSWORD)) as client:
         use(protocol, client)
+
+
+def test_hello_again_tells_what_a_server_offers_after_the_login(house: House) -> None:
+    """RFC 4468 section 3.3: trusted hosts are for those who have logged in."""
+    said: list[bytes] = []
+    with house.connect("smtp", trace=lambda side, line: said.append(line)) as client:
+        assert client.capabilities.burl == ("imap",)
+        client.login("alice", PASSWORD)
+        # It is not asked unasked: RFC 4954 section 4 wants it after a security layer only.
+        assert client.capabilities.burl == ("imap",)
+        assert client.hello().burl == ("imap", TRUSTED_HOST)
+        assert client.capabilities.burl == ("imap", TRUSTED_HOST)
+        use("smtp", client)
+        # And inside a transaction it ends that (RFC 5321 section 4.1.4).
+        client.hello()
+        use("smtp", client)
+    assert sum(line.startswith(b"EHLO ") for line in said) == 3
+
+
+def test_hello_again_in_LMTP(house: House) -> None:
+    with house.connect("lmtp") as client:
+        before = client.capabilities
+        client.login("alice", PASSWORD)
+        assert client.hello() == before
+        use("lmtp", client)

@@ -7,7 +7,7 @@ before it were accepted; a reply that nothing waits for ends the connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from mailproto._core import strict
@@ -59,9 +59,10 @@ __all__ = ["Client", "ClientEvent"]
 ClientEvent: TypeAlias = Reply | Challenge
 """What a client yields."""
 
-_HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
+# Whose replies have no enhanced status code; the greeting has none, either.
+_WITHOUT_STATUS: Final = frozenset({Ehlo, Helo, Lhlo, type(None)})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
-_EFFECTIVE: Final = frozenset({Mail, Data, Ehlo, Lhlo, Helo, StartTLS, XClient, Auth, AuthResponse})
+_EFFECTIVE: Final = frozenset({Data, Ehlo, Lhlo, Helo, StartTLS, XClient, Auth, AuthResponse})
 _CHUNKS: Final = (Bdat, Burl)
 _TELL_SECRETS: Final = frozenset({Auth, AuthResponse, AuthCancel, Burl})
 
@@ -70,6 +71,12 @@ _CHUNK: Final = State.CHUNK
 _CLOSED: Final = State.CLOSED
 _READY: Final = State.READY
 _REVERSED: Final = State.REVERSED
+
+# What a command of a transaction is mostly answered, and where that leads.
+_HOPED: Final[Mapping[type, tuple[int, State]]] = {
+    kind: (code, after(State.READY, kind, code))
+    for kind, code in ((Mail, 250), (Rcpt, 250), (Data, 354), (EndOfMessage, 250))
+}
 
 
 class Client(Machine[ClientEvent, Command]):
@@ -288,7 +295,8 @@ class Client(Machine[ClientEvent, Command]):
         if isinstance(item, Body):
             self._send_content(item.data)
             return
-        if self._pending:
+        pending = self._pending
+        if pending:
             self._check_pipelining(kind)
         if kind is EndOfMessage:
             assert self._content is not None
@@ -303,9 +311,14 @@ class Client(Machine[ClientEvent, Command]):
         self._output.write(data)
         if self._trace is not None:
             self._trace_command(item, data)
-        self._pending.append(item)
+        pending.append(item)
         self._open_group = kind in MAY_BE_FOLLOWED
-        self._projected = PROJECTED.get(kind, self._projected)
+        if self._open_group:
+            self._projected = PROJECTED.get(kind, self._projected)
+            self._after_sending(item)
+
+    def _after_sending(self, item: Command) -> None:
+        """What a command that may be followed by others changes, besides where it leads."""
         if isinstance(item, Rcpt):
             self._terms.note(item)
         elif isinstance(item, Mail):
@@ -313,7 +326,7 @@ class Client(Machine[ClientEvent, Command]):
             if item.parameters and _is_resumable(item):
                 # What may come next depends on the answer (RFC 1845 section 3).
                 self._open_group = False
-        elif kind is EndOfMessage:
+        elif isinstance(item, EndOfMessage):
             self._content = None
             self._due = self._recipients if self._lmtp else 1
         elif isinstance(item, Bdat):
@@ -388,20 +401,23 @@ class Client(Machine[ClientEvent, Command]):
 
     def _advance(self) -> ClientEvent | ConnectionClosed | Signal:
         while True:
-            if self._state is _REVERSED:
+            state = self._state
+            if state is _REVERSED:
                 return PAUSED
-            if self._state is _CLOSED:
+            if state is _CLOSED:
                 self._input.clear()
                 return ConnectionClosed() if self._input.ended else NEED_DATA
             line = self._input.line(self._limits.reply_line)
             if line is None:
                 return self._at_end_of_input() if self._input.ended else NEED_DATA
             pending, lines = self._pending, self._lines
-            if pending and type(pending[0]) in _TELL_SECRETS:
+            command = pending[0] if pending else None
+            kind = type(command)
+            if kind in _TELL_SECRETS:
                 line = self._without_secrets(pending[0], line)
             elif self._trace is not None:
                 self._trace("S", line)
-            enhanced = bool(pending) and type(pending[0]) not in _HELLOS
+            enhanced = kind not in _WITHOUT_STATUS
             if enhanced and not lines and len(line) <= USUAL:
                 reply = usual_reply(line)
                 if reply is not None:
@@ -466,29 +482,15 @@ class Client(Machine[ClientEvent, Command]):
         return ConnectionClosed()
 
     def _take_reply(self, command: Command, reply: Reply) -> ClientEvent:
-        code, kind = reply.code, type(command)
-        if code < 300:
-            if kind is Data:
-                raise RemoteProtocolError(f"{code} does not answer DATA")
-        elif (
-            code < 400
-            and kind not in _MAY_BE_INTERMEDIATE
-            and not (code == 355 and _is_resumable(command))
-        ):
-            raise RemoteProtocolError(f"{code} does not answer {NAMES[kind]}")
-        self._answered = command
-        if code == 421:
-            self._close()
-            return reply
-        if self._due > 1 and kind is EndOfMessage:
-            self._due -= 1
-            return reply
-        if isinstance(command, _CHUNKS):
-            if self._chunk_replies_due(command):
+        kind, code = type(command), reply.code
+        hoped = _HOPED.get(kind)
+        if hoped is None or code != hoped[0] or self._due > 1:
+            state = self._judge(command, reply)
+            if state is None:
                 return reply
-            state = self._after_chunk_reply(command, code)
         else:
-            state = after(self._state, kind, code)
+            state = hoped[1]
+        self._answered = command
         pending = self._pending
         pending.popleft()
         self._state = state
@@ -504,6 +506,31 @@ class Client(Machine[ClientEvent, Command]):
         elif kind in _EFFECTIVE:
             return self._take_effect(kind, reply)
         return reply
+
+    def _judge(self, command: Command, reply: Reply) -> State | None:
+        """Where a reply leads to; ``None`` if ``command`` still waits, or nothing does any more.
+
+        Raises RemoteProtocolError for a code that cannot answer it.
+        """
+        kind, code = type(command), reply.code
+        if code < 300:
+            if kind is Data:
+                raise RemoteProtocolError(f"{code} does not answer DATA")
+        elif code < 400 and kind not in _MAY_BE_INTERMEDIATE:
+            if code != 355 or not _is_resumable(command):
+                raise RemoteProtocolError(f"{code} does not answer {NAMES[kind]}")
+            self._resumed = _offset(reply.lines[0])
+        self._answered = command
+        if code == 421:
+            self._close()
+            return None
+        if self._due > 1 and kind is EndOfMessage:
+            self._due -= 1
+            return None
+        if isinstance(command, _CHUNKS):
+            waits = self._chunk_replies_due(command)
+            return None if waits else self._after_chunk_reply(command, code)
+        return after(self._state, kind, code)
 
     def _chunk_replies_due(self, chunk: Bdat | Burl) -> bool:
         """Whether more replies than the one that has come answer the chunk, as in LMTP."""
@@ -545,17 +572,14 @@ class Client(Machine[ClientEvent, Command]):
     def _take_effect(self, kind: type[Command], reply: Reply) -> ClientEvent:
         """Do what a positive reply does besides changing the state."""
         code = reply.code
-        if kind is Mail:
-            if code == 355:
-                self._resumed = _offset(reply.lines[0])
-        elif kind is Data:
+        if kind is Data:
             if self._lmtp and not self._recipients:
                 raise RemoteProtocolError("354 although no recipient was accepted")
             self._content = OutgoingContent(self._bare_newlines, self._long_lines)
         elif kind is Ehlo or kind is Lhlo:
-            self._terms.capabilities = Capabilities.of_reply(reply)
+            self._terms.learn(Capabilities.of_reply(reply))
         elif kind is Helo:
-            self._terms.capabilities = Capabilities.of_reply(Reply(code, reply.lines[:1]))
+            self._terms.learn(Capabilities.of_reply(Reply(code, reply.lines[:1])))
         elif kind is StartTLS:
             self._await_tls()
         elif kind is XClient:

@@ -61,6 +61,8 @@ class Terms:
     tls: bool
     allow_insecure_auth: bool
     capabilities: Capabilities | None = None
+    offered: Mapping[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
+    """The keywords of ``capabilities``."""
     utf8: bool = False
     """Whether the transaction was begun with SMTPUTF8."""
     binary: bool = False
@@ -74,6 +76,11 @@ class Terms:
     domains: set[str] = field(factory=set[str])
     """The domains of all that were sent in the session, where the server limits their number."""
 
+    def learn(self, capabilities: Capabilities) -> None:
+        """Take note of what the server offers."""
+        self.capabilities = capabilities
+        self.offered = capabilities.keywords
+
     def note(self, command: Mail | Rcpt) -> None:
         """Take note of a command that is sent."""
         if isinstance(command, Mail):
@@ -86,7 +93,7 @@ class Terms:
             self.recipients = 0
         else:
             self.recipients += 1
-            if self.offers("LIMITS") and self._most("RCPTDOMAINMAX") is not None:
+            if "LIMITS" in self.offered and self._most("RCPTDOMAINMAX") is not None:
                 self.domains.add(domain_of(command.forward_path))
 
     def copy(self) -> Terms:
@@ -104,7 +111,7 @@ class Terms:
 
     def offers(self, extension: str) -> bool:
         """Whether the server has offered the extension."""
-        return self.capabilities is not None and extension in self.capabilities
+        return extension in self.offered
 
     @property
     def takes_8bit(self) -> bool:
@@ -119,12 +126,12 @@ class Terms:
 
     def require(self, extension: str, what: str) -> None:
         """Raise LocalProtocolError unless the server has offered the extension."""
-        if not self.offers(extension):
+        if extension not in self.offered:
             self.require_one((extension,), what)
 
     def require_one(self, extensions: tuple[str, ...], what: str) -> None:
         """The same where each of several extensions would do."""
-        if not any(self.offers(extension) for extension in extensions):
+        if self.offered.keys().isdisjoint(extensions):
             needed = " or ".join(extensions)
             raise LocalProtocolError(f"{what} needs {needed}, which the server has not offered")
 
@@ -150,7 +157,7 @@ def _auth(terms: Terms, command: Auth) -> None:
 
 
 def _mail(terms: Terms, command: Mail) -> None:
-    if terms.offers("LIMITS"):
+    if "LIMITS" in terms.offered:
         terms.keep("MAILMAX", terms.transactions + 1, "messages in a session")
     if command.size is not None:
         terms.require("SIZE", "SIZE=")
@@ -177,7 +184,7 @@ def _rcpt(terms: Terms, command: Rcpt) -> None:
     path = command.forward_path
     if not (terms.utf8 or command.is_ascii):
         raise LocalProtocolError(f"{path} or a parameter is not ASCII and needs SMTPUTF8 of MAIL")
-    if terms.offers("LIMITS"):
+    if "LIMITS" in terms.offered:
         terms.keep("RCPTMAX", terms.recipients + 1, "recipients of a message")
         domains = len(terms.domains) + (domain_of(path) not in terms.domains)
         terms.keep("RCPTDOMAINMAX", domains, "domains of recipients in a session")

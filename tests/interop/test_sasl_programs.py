@@ -7,7 +7,9 @@ and fetchmail have their own. swaks, smtplib, aiosmtplib and nodemailer have tes
 
 from __future__ import annotations
 
+import imaplib
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,6 +233,28 @@ def cyrus(attempt: Attempt) -> bytes:
     return start + content + end
 
 
+def imaplib_of_python(attempt: Attempt) -> bytes:
+    """It answers challenges with what it is told."""
+    context = ssl.create_default_context(cafile=attempt.ca)
+    responses = {
+        "PLAIN": lambda _: f"\0alice\0{attempt.secret}".encode(),
+        "XOAUTH2": lambda _: f"user=alice\1auth=Bearer {attempt.secret}\1\1".encode(),
+        "OAUTHBEARER": lambda _: f"n,a=alice,\1auth=Bearer {attempt.secret}\1\1".encode(),
+    }
+    with imaplib.IMAP4("localhost", attempt.port, timeout=20) as client:
+        client.starttls(context)
+        try:
+            if attempt.mechanism == "CRAM-MD5":
+                client.login_cram_md5("alice", attempt.secret)
+            else:
+                client.authenticate(attempt.mechanism, responses[attempt.mechanism])
+        except imaplib.IMAP4.error:
+            return b""
+        client.select(readonly=True)
+        data = client.fetch("1", "(BODY.PEEK[])")[1]
+        return b"".join(item[1] for item in data if isinstance(item, tuple))
+
+
 # SASL names, with the protocols of each program
 PASSWORDS = ("PLAIN", "LOGIN", "CRAM-MD5")
 SCRAM = ("SCRAM-SHA-1", "SCRAM-SHA-256")
@@ -241,6 +265,7 @@ KNOWN: list[tuple[Program, tuple[str, ...], tuple[str, ...]]] = [
     (mutt, ("smtp",), ("SCRAM-SHA-256", "OAUTHBEARER")),
     # LOGIN is the command of IMAP there.
     (mbsync, ("imap",), ("PLAIN", "CRAM-MD5", *SCRAM, "SCRAM-SHA-512", "EXTERNAL")),
+    (imaplib_of_python, ("imap",), ("PLAIN", "CRAM-MD5", *TOKENS)),
     (fetchmail, ("imap",), ("CRAM-MD5", "EXTERNAL")),
     (fetchmail, ("pop3",), ("CRAM-MD5",)),
     # The same there, and it has no OAUTHBEARER of its own.

@@ -20,7 +20,7 @@ from facades.world import Facade
 from interop.conftest import CONTROL
 from interop.mail import RECIPIENT, SENDER, assert_same_mail, body_of, make_message
 from interop.peers.authority import Authority
-from interop.peers.cyrus import run_cyrus
+from interop.peers.cyrus import require_mechanisms, run_cyrus
 from interop.peers.dovecot import PASSWORD
 from interop.peers.logins import ANONYMOUS_ACCOUNT, Logins, logins
 from interop.peers.process import Finished, require, run
@@ -160,6 +160,7 @@ def mutt(attempt: Attempt) -> bytes:
 
 
 def mbsync(attempt: Attempt) -> bytes:
+    require_mechanisms()
     inbox = attempt.home / attempt.secret / "Mail" / "Inbox"
     inbox.parent.mkdir(parents=True)
     shown = ""

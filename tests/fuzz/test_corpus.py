@@ -1,7 +1,8 @@
 """The fuzz targets on their corpus and on mutations of it, always the same ones.
 
-The corpus has conversations of each protocol, and inputs that once broke a promise. What finds
-new ones is `make fuzz`; here is seen that none comes back, and that the targets can fail at all.
+The corpus has conversations of each protocol, inputs that once broke a promise (`found-...`) and
+what a fuzzer has reached beyond them (`reached-...`, kept by `scripts/distil_corpus.py`). What
+finds new ones is `make fuzz`; here is seen that none comes back, and that the targets can fail.
 """
 
 from __future__ import annotations

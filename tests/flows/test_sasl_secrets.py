@@ -97,6 +97,40 @@ def test_P16_a_refusal_that_quotes_the_secret(
     assert "<hidden>?" in str(error)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("mechanism", [sasl.PLAIN, sasl.LOGIN], ids=ident)
+def test_P16_a_server_that_says_again_what_it_is_told(
+    protocol: str, mechanism: sasl.Mechanism
+) -> None:
+    """The line of AUTH, or the response, is no answer; the error that says so does not show it."""
+    heard: list[bytes] = []
+    world = World(protocol, trace=lambda side, line: heard.append(line))
+    hello = [line.replace(b"%b", mechanism.name.encode()) for line in HELLO[protocol]]
+
+    def echo() -> Flow[None]:
+        yield from write(hello[0])
+        for answer in hello[1:]:
+            yield from read()
+            yield from write(answer)
+        for _ in range(2 if mechanism is sasl.LOGIN else 0):
+            yield from read()
+            yield from write(CHALLENGE[protocol] + b"\r\n")
+        said = (yield from read()) or b""
+        yield from write(said * 2)
+
+    def client(session: Any) -> Flow[MailError]:
+        yield from world.open(session)
+        credentials = sasl.PasswordCredentials("alice", CANARY)
+        with pytest.raises(MailError) as caught:
+            yield from session.authenticate(credentials, mechanisms=(mechanism,))
+        return caught.value
+
+    text = told(world.talk(client(world.session()), echo()), heard)
+    assert "<hidden>" in text
+    assert world.said("C")[-1].split(b" ")[-1].decode() not in text
+    assert CANARY not in text
+
+
 def test_P16_a_refusal_of_LOGIN_that_quotes_the_password() -> None:
     heard: list[bytes] = []
     client = imap.Client(tls=True, trace=lambda side, line: heard.append(line))

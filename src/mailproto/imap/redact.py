@@ -17,7 +17,11 @@ HIDDEN: Final = b"<hidden>"
 _SECRET: Final = re.compile(
     rb"((?:[^ ]* +)?(?:LOGIN|AUTHENTICATE +[^ \r\n]*))[ \r\n].*", re.IGNORECASE | re.DOTALL
 )
-_STATUS: Final = re.compile(rb"[^ ]+ (?:OK|NO|BAD|BYE|PREAUTH) (?:\[[^\]]*\])?", re.IGNORECASE)
+_KEPT: Final = re.compile(
+    rb"[^ ]+ (?:OK|NO|BAD|BYE|PREAUTH)(?: \[[^\]]*\])?(?![^ ])|\* CAPABILITY .*|\+ .*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Of a condition all but the words, and what machines read or what may resemble anything."""
 _LITERAL: Final = re.compile(rb"\{([0-9]{1,20})\+?\}\r\n")
 
 
@@ -60,6 +64,7 @@ def secrets_in(command: Command) -> tuple[bytes, ...]:
 
 
 def unquoted(text: bytes, secrets: tuple[bytes, ...]) -> bytes:
-    """A response, the words of a condition without ``secrets``."""
-    status = _STATUS.match(text)
-    return text if status is None else status[0] + without(text[status.end() :], secrets)
+    """A response in the course of a login, its words without ``secrets``."""
+    kept = _KEPT.match(text)
+    end = 0 if kept is None else kept.end()
+    return text[:end] + without(text[end:], secrets)

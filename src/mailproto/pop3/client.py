@@ -337,7 +337,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             if self._reader == self._read_status and self._pending:
                 self._in_answer_to = self._pending[0]
             self._met(Quirk.LONG_LINE)
-        if self._told:
+        if self._told and self._reader == self._read_status:
             if self._state is State.AUTHORIZATION:
                 line = unquoted(line, self._told)
             else:

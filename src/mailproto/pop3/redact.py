@@ -11,7 +11,10 @@ from mailproto.sasl.wire import secrets_of, without
 __all__ = ["redact_command", "redact_invalid", "redact_response", "secrets_in", "unquoted"]
 
 _HIDDEN: Final = b"<hidden>"
-_STATUS: Final = re.compile(rb"(?:-ERR|\+OK) (?:\[[^\]]*\])?", re.IGNORECASE)
+_KEPT: Final = re.compile(
+    rb"(?:-ERR|\+OK)(?: \[[^\]]*\])?(?![^ ])|\+ .*", re.IGNORECASE | re.DOTALL
+)
+"""Of a status line all but the words, and challenges, which may resemble anything."""
 _KEYWORD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]{2,7}(?![^ ])")
 
 
@@ -57,6 +60,7 @@ def secrets_in(item: ClientItem) -> tuple[bytes, ...]:
 
 
 def unquoted(line: bytes, secrets: tuple[bytes, ...]) -> bytes:
-    """A status line of the server, its words without ``secrets``."""
-    status = _STATUS.match(line)
-    return line if status is None else status[0] + without(line[status.end() :], secrets)
+    """A line where a status is due, its words without ``secrets``."""
+    kept = _KEPT.match(line)
+    end = 0 if kept is None else kept.end()
+    return line[:end] + without(line[end:], secrets)

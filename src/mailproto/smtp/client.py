@@ -452,7 +452,9 @@ class Client(Machine[ClientEvent, Command]):
             if self._trace is not None:
                 self._trace("S", line[:3] + b" <hidden>")
             return line
-        shown = line[:4] + wire.without(line[4:], told)
+        # The code stays as it is, if there is one.
+        code = 4 if line[3:4] in (b" ", b"-") else 0
+        shown = line[:code] + wire.without(line[code:], told)
         if self._trace is not None:
             self._trace("S", shown)
         if line[3:4] != b"-":

@@ -82,11 +82,11 @@ def test_everything_that_can_be_asked_at_once(send: Any, recorder: Recorder) -> 
 
 def test_the_other_ways_to_ask(send: Any, recorder: Recorder) -> None:
     until = "--hold-until=2036-12-24T19:00:00+01:00"
-    assert send("--notify=never", "--ret=full", until, "--deliver-by=100000000") == 0
+    assert send("--notify=never", "--ret=full", until, "--deliver-by=999999999") == 0
     (received,) = recorder.messages
     assert received.mail.parameters == (
         smtp.Ret("FULL"),
-        smtp.DeliverBy(100_000_000, "R"),
+        smtp.DeliverBy(999_999_999, "R"),
         smtp.HoldUntil(UNTIL),
     )
     assert received.recipients[0].parameters == (smtp.Notify(frozenset()),)
@@ -142,7 +142,7 @@ def test_what_the_server_bounds_is_not_sent(
         ["--envid=" + "x" * 101],
         ["--envid=gr\u00fc\u00dfe"],
         ["--deliver-by=0"],
-        ["--deliver-by=1000000000"],
+        ["--deliver-by=9999999990"],
         ["--deliver-by=1", "--late=R"],
         ["--late=notify"],
         ["--hold-for=-1"],

@@ -13,7 +13,6 @@ from mailproto.errors import LocalProtocolError
 from mailproto.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS
 from mailproto.smtp.parse import parse_command
 from mailproto.smtp.serialize import serialize_command
-from mailproto.testing.strategies import smtp as strategies
 
 ALICE = smtp.Mailbox("alice", "example.com")
 NOON = datetime.datetime(2026, 12, 24, 12, 0, tzinfo=datetime.UTC)
@@ -42,18 +41,6 @@ def give(machine: smtp.Server, line: str) -> object:
     event = machine.next_event()
     machine.accept()
     return event
-
-
-@given(strategies.mail_parameters)
-def test_P18_each_parameter_of_MAIL_round_trips(parameter: smtp.MailParameter) -> None:
-    mail = smtp.Mail(ALICE, parameters=beside(parameter))
-    assert parse_command(serialize_command(mail)[:-2]) == mail
-
-
-@given(strategies.rcpt_parameters)
-def test_P18_each_parameter_of_RCPT_round_trips(parameter: smtp.RcptParameter) -> None:
-    rcpt = smtp.Rcpt(ALICE, (parameter,))
-    assert parse_command(serialize_command(rcpt)[:-2]) == rcpt
 
 
 def beside(parameter: smtp.MailParameter) -> tuple[smtp.MailParameter, ...]:

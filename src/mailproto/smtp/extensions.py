@@ -112,6 +112,11 @@ class Capabilities:
         offered = {keyword: tuple(values) for keyword, values in keywords.items()}
         return cls(reply.lines[0].strip(" ").partition(" ")[0], MappingProxyType(offered))
 
+    def to_reply(self) -> Reply:
+        """The positive reply to EHLO that says so; ``of_reply`` reads the same out of it."""
+        lines = [" ".join((keyword, *values)) for keyword, values in self.keywords.items()]
+        return Reply(250, (self.domain, *lines))
+
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +19,10 @@ from mailproto.smtp.extensions import (
 from mailproto.smtp.parameters import HoldUntil
 
 __all__ = ["Offer"]
+
+# ehlo-keyword and ehlo-param (RFC 5321 section 4.1.1.1); "=" is an old spelling of the space
+_KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_VALUE: Final = re.compile(r"[\x21-\x3c\x3e-\x7e][\x21-\x7e]*")
 
 
 @frozen
@@ -84,6 +89,13 @@ class Offer:
         for extension in self.extensions:
             if extension.keyword.upper() in _WITH_COMMANDS:
                 raise LocalProtocolError(f"{extension.keyword} has a field of its own in an Offer")
+            if _KEYWORD.fullmatch(extension.keyword) is None:
+                raise LocalProtocolError(f"{extension.keyword!r} is not a keyword of EHLO")
+            _check(extension.values)
+        _check(self.mechanisms)
+        _check(self.burl or ())
+        _check(_words(self.mt_priority))
+        _check(self.no_soliciting or ())
 
     def secure(self, *, tls: bool) -> bool:
         """Whether credentials may be sent now."""
@@ -141,6 +153,13 @@ class Offer:
                 continue
             keywords[extension.keyword.upper()] = extension.values
         return Capabilities(hostname, MappingProxyType(keywords))
+
+
+def _check(values: tuple[str, ...]) -> None:
+    """Raise LocalProtocolError for what cannot be told as values of a keyword."""
+    for value in values:
+        if _VALUE.fullmatch(value) is None:
+            raise LocalProtocolError(f"{value!r} cannot stand behind a keyword of EHLO")
 
 
 def _number(seconds: int | None) -> tuple[str, ...]:

@@ -98,10 +98,7 @@ class Policy:
 
     def hello(self, offered: Capabilities | None) -> Reply:
         """The positive answer to EHLO and LHLO, and to HELO, which offers nothing."""
-        lines = [self.hostname]
-        if offered is not None:
-            lines += [" ".join((name, *values)) for name, values in offered.keywords.items()]
-        return Reply(250, tuple(lines))
+        return Reply(250, self.hostname) if offered is None else offered.to_reply()
 
 
 @define

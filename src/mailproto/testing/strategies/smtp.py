@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import string
+from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
@@ -16,10 +17,15 @@ __all__ = [
     "commands",
     "contents",
     "domains",
+    "each_command",
+    "each_mail_parameter",
+    "each_rcpt_parameter",
     "enhanced_codes",
     "mail_parameters",
     "mailboxes",
     "mails",
+    "offers",
+    "other_parameters",
     "rcpt_parameters",
     "rcpts",
     "replies",
@@ -80,39 +86,58 @@ _envelope_ids = st.text(_PRINTABLE, min_size=1, max_size=100).filter(
     lambda text: len(to_xtext(text)) <= 100
 )
 
-mail_parameters: st.SearchStrategy[smtp.MailParameter] = st.one_of(
-    st.builds(smtp.Ret, st.sampled_from(["FULL", "HDRS"])),
-    st.builds(smtp.EnvId, _envelope_ids),
-    st.builds(smtp.DeliverBy, _seconds, st.just("R"), st.booleans()),
-    st.builds(smtp.DeliverBy, st.integers(-999_999_999, 999_999_999), st.just("N"), st.booleans()),
-    st.builds(smtp.HoldFor, _seconds),
-    st.builds(smtp.HoldUntil, _times),
-    st.builds(smtp.MtPriority, st.integers(-9, 9)),
-    st.just(smtp.RequireTLS()),
-    st.builds(smtp.Solicit, st.lists(_words, min_size=1, max_size=4).map(tuple)),
-    st.builds(smtp.Mtrk, st.binary(min_size=1, max_size=40), st.none() | st.integers(0, 10**9 - 1)),
-    st.tuples(_tokens, _tokens)
+each_mail_parameter: Mapping[type, st.SearchStrategy[smtp.MailParameter]] = {
+    smtp.Ret: st.builds(smtp.Ret, st.sampled_from(["FULL", "HDRS"])),
+    smtp.EnvId: st.builds(smtp.EnvId, _envelope_ids),
+    smtp.DeliverBy: st.one_of(
+        st.builds(smtp.DeliverBy, _seconds, st.just("R"), st.booleans()),
+        st.builds(
+            smtp.DeliverBy, st.integers(-999_999_999, 999_999_999), st.just("N"), st.booleans()
+        ),
+    ),
+    smtp.HoldFor: st.builds(smtp.HoldFor, _seconds),
+    smtp.HoldUntil: st.builds(smtp.HoldUntil, _times),
+    smtp.MtPriority: st.builds(smtp.MtPriority, st.integers(-9, 9)),
+    smtp.RequireTLS: st.just(smtp.RequireTLS()),
+    smtp.Solicit: st.builds(smtp.Solicit, st.lists(_words, min_size=1, max_size=4).map(tuple)),
+    smtp.Mtrk: st.builds(
+        smtp.Mtrk, st.binary(min_size=1, max_size=40), st.none() | st.integers(0, 10**9 - 1)
+    ),
+    smtp.TransId: st.tuples(_tokens, _tokens)
     .map("@".join)
     .filter(lambda text: len(text) <= 78)
     .map(smtp.TransId),
-    st.just(smtp.Conperm()),
-)
-"""Parameters that RFCs give to MAIL; ``Mtrk`` needs an ``EnvId`` beside it."""
+    smtp.Conperm: st.just(smtp.Conperm()),
+}
+"""For each class of the parameters of MAIL; ``Mtrk`` needs an ``EnvId`` beside it."""
 
-rcpt_parameters: st.SearchStrategy[smtp.RcptParameter] = st.one_of(
-    st.builds(smtp.Notify, st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY"]))),
-    st.builds(smtp.Orcpt, st.sampled_from(["rfc822", "x400"]), st.text(_PRINTABLE, max_size=40)),
-    st.builds(smtp.Orcpt, st.just("utf-8"), st.text(_TEXT, max_size=40)),
-    st.builds(
+each_rcpt_parameter: Mapping[type, st.SearchStrategy[smtp.RcptParameter]] = {
+    smtp.Notify: st.builds(
+        smtp.Notify, st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY"]))
+    ),
+    smtp.Orcpt: st.one_of(
+        st.builds(
+            smtp.Orcpt, st.sampled_from(["rfc822", "x400"]), st.text(_PRINTABLE, max_size=40)
+        ),
+        st.builds(smtp.Orcpt, st.just("utf-8"), st.text(_TEXT, max_size=40)),
+    ),
+    smtp.Rrvs: st.builds(
         smtp.Rrvs,
         _times.map(lambda time: time.replace(microsecond=0)),
         st.sampled_from([None, "C", "R"]),
     ),
-    st.just(smtp.Conneg()),
-)
+    smtp.Conneg: st.just(smtp.Conneg()),
+}
+"""For each class of the parameters of RCPT."""
+
+mail_parameters: st.SearchStrategy[smtp.MailParameter] = st.one_of(*each_mail_parameter.values())
+"""Parameters that RFCs give to MAIL."""
+
+rcpt_parameters: st.SearchStrategy[smtp.RcptParameter] = st.one_of(*each_rcpt_parameter.values())
 """Parameters that RFCs give to RCPT."""
 
-_others = st.builds(smtp.Parameter, _keywords, _values)
+other_parameters: st.SearchStrategy[smtp.Parameter] = st.builds(smtp.Parameter, _keywords, _values)
+"""Parameters of private extensions."""
 
 
 def _can_be_together(parameters: list[smtp.MailParameter]) -> bool:
@@ -131,7 +156,9 @@ def mails(draw: st.DrawFn, *, known: bool = False) -> smtp.Mail:
     """MAIL with any of its fields; with ``known`` also the parameters that RFCs give to it."""
     utf8 = draw(st.booleans())
     parameters = st.lists(
-        _others | mail_parameters if known else _others, max_size=3, unique_by=lambda p: p.keyword
+        other_parameters | mail_parameters if known else other_parameters,
+        max_size=3,
+        unique_by=lambda p: p.keyword,
     )
     return smtp.Mail(
         draw(_null_path | mailboxes(utf8=utf8)),
@@ -146,7 +173,9 @@ def mails(draw: st.DrawFn, *, known: bool = False) -> smtp.Mail:
 def rcpts(*, utf8: bool = False, known: bool = False) -> st.SearchStrategy[smtp.Rcpt]:
     """RCPT; with ``known`` also the parameters that RFCs give to it."""
     parameters = st.lists(
-        _others | rcpt_parameters if known else _others, max_size=3, unique_by=lambda p: p.keyword
+        other_parameters | rcpt_parameters if known else other_parameters,
+        max_size=3,
+        unique_by=lambda p: p.keyword,
     )
     return st.builds(smtp.Rcpt, _postmaster | mailboxes(utf8=utf8), parameters.map(tuple))
 
@@ -169,31 +198,38 @@ _urls = st.one_of(
 )  # fmt: skip
 _mechanisms = st.text(string.ascii_uppercase + string.digits + "-_", min_size=1, max_size=20)
 
-commands: st.SearchStrategy[smtp.Command] = st.one_of(
-    st.builds(smtp.Ehlo, domains | address_literals),
-    st.builds(smtp.Helo, domains | address_literals),
-    st.builds(smtp.Lhlo, domains | address_literals),
-    st.just(smtp.StartTLS()),
-    st.builds(smtp.Auth, _mechanisms, st.none() | st.binary(max_size=60)),
-    mails(known=True),
-    rcpts(utf8=True, known=True),
-    st.just(smtp.Data()),
-    st.builds(smtp.Bdat, st.integers(0, 2**63 - 1), st.booleans()),
-    st.just(smtp.Rset()),
-    st.builds(smtp.Noop, _arguments),
-    st.builds(smtp.Vrfy, _queries, st.booleans()),
-    st.builds(smtp.Expn, _queries, st.booleans()),
-    st.builds(smtp.Help, _arguments),
-    st.just(smtp.Quit()),
-    st.builds(smtp.Etrn, _qualified, st.sampled_from(["", "@"])),
-    st.builds(smtp.Etrn, st.text(_ATEXT + "@[]<>,;:", min_size=1, max_size=20), st.just("#")),
-    st.builds(smtp.Atrn, st.lists(_qualified, max_size=3).map(tuple)),
-    st.builds(smtp.Burl, _urls, st.booleans()),
-    st.builds(smtp.XClient, _attributes(st.text(_TEXT, min_size=1, max_size=6))),
-    st.builds(smtp.XForward, _attributes(st.text(_ALNUM + ".-_[]:+=", min_size=1, max_size=9))),
-    st.builds(smtp.OtherCommand, _keywords, _arguments),
-)
-"""Every command that is a line, in the spelling that a parser gives back."""
+each_command: Mapping[type, st.SearchStrategy[smtp.Command]] = {
+    smtp.Ehlo: st.builds(smtp.Ehlo, domains | address_literals),
+    smtp.Helo: st.builds(smtp.Helo, domains | address_literals),
+    smtp.Lhlo: st.builds(smtp.Lhlo, domains | address_literals),
+    smtp.StartTLS: st.just(smtp.StartTLS()),
+    smtp.Auth: st.builds(smtp.Auth, _mechanisms, st.none() | st.binary(max_size=60)),
+    smtp.Mail: mails(known=True),
+    smtp.Rcpt: rcpts(utf8=True, known=True),
+    smtp.Data: st.just(smtp.Data()),
+    smtp.Bdat: st.builds(smtp.Bdat, st.integers(0, 2**63 - 1), st.booleans()),
+    smtp.Rset: st.just(smtp.Rset()),
+    smtp.Noop: st.builds(smtp.Noop, _arguments),
+    smtp.Vrfy: st.builds(smtp.Vrfy, _queries, st.booleans()),
+    smtp.Expn: st.builds(smtp.Expn, _queries, st.booleans()),
+    smtp.Help: st.builds(smtp.Help, _arguments),
+    smtp.Quit: st.just(smtp.Quit()),
+    smtp.Etrn: st.one_of(
+        st.builds(smtp.Etrn, _qualified, st.sampled_from(["", "@"])),
+        st.builds(smtp.Etrn, st.text(_ATEXT + "@[]<>,;:", min_size=1, max_size=20), st.just("#")),
+    ),
+    smtp.Atrn: st.builds(smtp.Atrn, st.lists(_qualified, max_size=3).map(tuple)),
+    smtp.Burl: st.builds(smtp.Burl, _urls, st.booleans()),
+    smtp.XClient: st.builds(smtp.XClient, _attributes(st.text(_TEXT, min_size=1, max_size=6))),
+    smtp.XForward: st.builds(
+        smtp.XForward, _attributes(st.text(_ALNUM + ".-_[]:+=", min_size=1, max_size=9))
+    ),
+    smtp.OtherCommand: st.builds(smtp.OtherCommand, _keywords, _arguments),
+}
+"""For each class of a command that is a line, in the spelling that a parser gives back."""
+
+commands: st.SearchStrategy[smtp.Command] = st.one_of(*each_command.values())
+"""Every command that is a line."""
 
 enhanced_codes: st.SearchStrategy[smtp.EnhancedCode] = st.builds(
     smtp.EnhancedCode, st.sampled_from([2, 4, 5]), st.integers(0, 999), st.integers(0, 999)
@@ -216,6 +252,38 @@ def replies(draw: st.DrawFn) -> smtp.Reply:
     lines = draw(st.lists(reply_lines, min_size=1, max_size=4))
     return smtp.Reply(code, tuple(lines), enhanced)
 
+
+_numbers = st.none() | st.integers(0, 999_999_999)
+_mechanism_names = st.lists(_mechanisms, max_size=3, unique=True).map(tuple)
+_extensions = st.lists(
+    st.builds(
+        smtp.Extension,
+        _keywords,
+        st.lists(_words.map(lambda word: word + "="), max_size=3).map(tuple),
+    ),
+    max_size=2,
+    unique_by=lambda extension: extension.keyword,
+).map(tuple)
+
+offers: st.SearchStrategy[smtp.Offer] = st.builds(
+    smtp.Offer,
+    mechanisms=_mechanism_names,
+    **dict.fromkeys(
+        ("starttls", "insecure_auth", "smtputf8", "enhanced_codes", "advertise_limits",
+         "forwarding", "dsn", "rrvs", "requiretls", "mtrk", "conperm", "conneg", "checkpoint",
+         "etrn", "atrn"),
+        st.booleans(),
+    ),
+    chunking=st.just(True),
+    binarymime=st.booleans(),
+    deliver_by=_numbers,
+    future_release=st.none() | st.builds(smtp.FutureRelease, _seconds, _times),
+    mt_priority=st.none() | st.sampled_from(["", "MIXER", "STANAG4406"]),
+    no_soliciting=st.none() | st.lists(_words, max_size=3).map(tuple),
+    burl=st.none() | st.sampled_from([(), ("imap",), ("imap", "imap://mail.example.com")]),
+    extensions=_extensions,
+)  # fmt: skip
+"""What a server may offer."""
 
 contents: st.SearchStrategy[bytes] = st.lists(
     st.one_of(

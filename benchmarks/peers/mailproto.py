@@ -107,6 +107,14 @@ def pop3_open_maildrop():
     return server
 
 
+def message(server, command, content):
+    """One message in one piece, as the flow sends those that are small."""
+    server.receive_data(command)
+    server.next_event()
+    server.send(pop3.Message(content))
+    return [server.data_to_send()]
+
+
 def answer(server, command, pieces, end):
     """One multi-line answer; like the flow it writes at once what is no last small piece."""
     server.receive_data(command)
@@ -135,6 +143,9 @@ def pop3_server(given):
     def run():
         answers = []
         for _ in range(count):
+            if len(chunks) == 1:
+                keep(answers, message(server, b"RETR 1\r\n", content))
+                continue
             pieces = map(pop3.Body, chunks)
             keep(answers, answer(server, b"RETR 1\r\n", pieces, pop3.EndOfMessage()))
         return answers

@@ -301,6 +301,48 @@ def test_pieces_of_one_answer_do_not_fit_another() -> None:
     assert machine.next_event() is pop3.NEED_DATA
 
 
+@pytest.mark.parametrize("command", [b"RETR 1", b"TOP 1 2"])
+@pytest.mark.parametrize("text", ["", "120 octets"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\r\n", b".", b"..\r\n.x", b"a\r\n.b\r\n", b"no end", b"a\r", b"\xff\0\r\n"]
+)
+def test_a_message_in_one_value_is_the_same_as_in_pieces(
+    command: bytes, text: str, data: bytes
+) -> None:
+    said: list[tuple[bytes, list[tuple[str, bytes]]]] = []
+    pieces: list[list[pop3.ServerItem]] = [
+        [pop3.Message(data, text)],
+        [pop3.Ok(text), pop3.Body(data), pop3.EndOfMessage()],
+    ]
+    for items in pieces:
+        trace: list[tuple[str, bytes]] = []
+        machine = server(pop3.State.TRANSACTION, trace=lambda *line: trace.append(line))
+        ask(machine, command)
+        for item in items:
+            machine.send(item)
+        said.append((machine.data_to_send(), trace))
+        assert ask(machine, b"NOOP") == pop3.Noop()
+    assert said[0] == said[1]
+
+
+def test_a_message_answers_retr_and_top_only_and_is_never_a_second_line() -> None:
+    machine = server(pop3.State.TRANSACTION)
+    for line in (b"LIST", b"STAT", b"NOOP"):
+        ask(machine, line)
+        with pytest.raises(LocalProtocolError, match="RETR and TOP"):
+            machine.send(pop3.Message(b"x"))
+        machine.send(pop3.Err())
+    ask(machine, b"RETR 1")
+    machine.data_to_send()
+    for text in ("a\r\nb", "[a] b", "x" * 600):
+        with pytest.raises(LocalProtocolError):
+            machine.send(pop3.Message(b"x", text))
+    assert machine.data_to_send() == b""
+    machine.send(pop3.Ok())
+    with pytest.raises(LocalProtocolError, match="inside"):
+        machine.send(pop3.Message(b"x"))
+
+
 def test_the_greeting_carries_the_timestamp_of_the_offer_only() -> None:
     machine = server(pop3.State.GREETING)
     with pytest.raises(LocalProtocolError):

@@ -447,11 +447,19 @@ class _Session:
         if edits is None:
             self._machine.send(self._speech.err(texts.NEEDS_UTF8, pop3.UTF8))
             return
+        words = ""
         if lines is None and maildrop.size_is_known(message):
-            self._machine.send(self._speech.ok(texts.OCTETS, maildrop.size(message)))
-        else:
-            self._machine.send(pop3.Ok())
+            words = self._speech.say(texts.OCTETS, maildrop.size(message))
         top = None if lines is None else Top(lines)
+        if top is None:
+            maildrop.retrieved.add(message)
+        if content.size <= PIECE:
+            piece += yield from outgoing.next()
+            if top is not None:
+                piece = top.feed(piece)
+            yield from self._piece(pop3.Message(piece, words), len(piece))
+            return
+        self._machine.send(pop3.Ok(words))
         while piece:
             if top is not None:
                 piece = top.feed(piece)
@@ -460,8 +468,6 @@ class _Session:
                 break
             piece = yield from outgoing.next()
         self._machine.send(pop3.EndOfMessage())
-        if top is None:
-            maildrop.retrieved.add(message)
 
     def _update(self, maildrop: Maildrop) -> Flow[None]:
         """The UPDATE state: remove what is marked, unlock, and say what stays."""

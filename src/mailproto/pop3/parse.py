@@ -85,6 +85,9 @@ UNIQUE_ID_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ [!-~]{1,70}+\r\n)*
 # What no argument holds (RFC 1939 section 3; RFC 6856 section 2.2 by way of SASLprep)
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
+# A message number as clients write it, which is in bounds
+_USUAL_NUMBER: Final = re.compile(rb"[1-9][0-9]{0,8}")
+
 _TWO_FIELDS: Final = re.compile(rb"([ \t]*)([^ \t]+)([ \t]+)([^ \t].*)", re.DOTALL)
 
 
@@ -117,6 +120,8 @@ def _message(
     make: Callable[[int], Command], alone: Command | None = None
 ) -> Callable[[bytes | None], Command | str]:
     def parse(argument: bytes | None) -> Command | str:
+        if argument and _USUAL_NUMBER.fullmatch(argument) is not None:
+            return make(int(argument))
         digits = (argument or b"").rstrip(b" ")
         if not digits:
             return "a message number is missing" if alone is None else alone

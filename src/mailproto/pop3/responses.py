@@ -33,6 +33,7 @@ __all__ = [
     "LanguageChanged",
     "Languages",
     "LastAccessed",
+    "Message",
     "Ok",
     "ResponseCode",
     "SYS_PERM",
@@ -169,6 +170,17 @@ class Body:
 
 
 @frozen
+class Message:
+    """A whole answer to RETR or TOP in one value: ``Ok(text)``, ``Body(data)``, ``EndOfMessage()``.
+
+    For servers, and for messages that lie in memory as one piece anyway.
+    """
+
+    data: bytes = field(repr=False)
+    text: str = ""
+
+
+@frozen
 class EndOfMessage:
     """``S: .`` of RETR and TOP: the message is complete.
 
@@ -247,13 +259,13 @@ Answer: TypeAlias = (
 )
 """The first line of an answer, with the whole of it where that is small."""
 
-ServerItem: TypeAlias = (
-    Answer | Body | EndOfMessage | ScanListings | UniqueIdListings | EndOfListing
-)
+_Said: TypeAlias = Answer | Body | EndOfMessage | ScanListings | UniqueIdListings | EndOfListing
+
+ServerItem: TypeAlias = _Said | Message
 """Everything a server can say."""
 
 ServerEvent: TypeAlias = ClientItem | Invalid
 """What ``pop3.Server.next_event`` yields, signals apart."""
 
-ClientEvent: TypeAlias = ServerItem | Unparsed
+ClientEvent: TypeAlias = _Said | Unparsed
 """What ``pop3.Client.next_event`` yields, signals apart."""

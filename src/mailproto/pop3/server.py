@@ -23,6 +23,7 @@ from mailproto.pop3.commands import (
     AuthResponse,
     Capa,
     Command,
+    Dele,
     Lang,
     Last,
     List,
@@ -55,6 +56,7 @@ from mailproto.pop3.responses import (
     LanguageChanged,
     Languages,
     LastAccessed,
+    Message,
     Ok,
     ScanListing,
     ScanListings,
@@ -63,10 +65,17 @@ from mailproto.pop3.responses import (
     UniqueIdListing,
     UniqueIdListings,
 )
-from mailproto.pop3.serialize import serialize_answer, serialize_listings
+from mailproto.pop3.serialize import serialize_answer, serialize_listings, serialize_ok
 from mailproto.pop3.states import STATES_OF, State
 
 __all__ = ["Server"]
+
+_GREETING: Final = State.GREETING
+_AUTHORIZATION: Final = State.AUTHORIZATION
+_TRANSACTION: Final = State.TRANSACTION
+_CLOSED: Final = State.CLOSED
+# What TRANSACTION always takes.
+_UNCONDITIONAL: Final = (Retr, Dele, Uidl, List, Top, Stat, Noop, Rset)
 
 
 class Server(Machine[ServerEvent, ServerItem]):
@@ -81,8 +90,8 @@ class Server(Machine[ServerEvent, ServerItem]):
         server.accept()                             # +OK send PASS
 
     A multi-line answer is ``Ok``, then any number of pieces (``Body``; ``ScanListings`` or
-    ``UniqueIdListings``), then ``EndOfMessage`` or ``EndOfListing``. Keywords: ``offer``; ``tls``
-    if the connection begins under TLS; ``limits``; ``trace``.
+    ``UniqueIdListings``), then ``EndOfMessage`` or ``EndOfListing``; ``Message`` is all of it.
+    Keywords: ``offer``; ``tls`` if the connection begins under TLS; ``limits``; ``trace``.
     """
 
     __slots__ = (
@@ -188,15 +197,23 @@ class Server(Machine[ServerEvent, ServerItem]):
     # --------------------------------------------------------------------------------- receiving
 
     def _advance(self) -> ServerEvent | ConnectionClosed | Signal:
-        if self._state is State.CLOSED:
+        state = self._state
+        if state is _CLOSED:
             return ConnectionClosed()
-        if self._asked is not None or self._state is State.GREETING:
+        if self._asked is not None or state is _GREETING:
             return PAUSED
-        if self._failed_authentications >= self._limits.failed_authentications:
-            raise RemoteProtocolError(f"{self._failed_authentications} logins have failed")
-        line = self._line()
+        if state is _AUTHORIZATION:
+            line = self._line_before_login()
+        else:
+            line = self._line(self._limits.command_line)
         if line is None:
             return ConnectionClosed() if self._input.ended else NEED_DATA
+        if state is _TRANSACTION and self._trace is None:
+            # What is asked for most, at once.
+            command = parse_command(line)
+            if isinstance(command, _UNCONDITIONAL):
+                self._asked = command
+                return command
         self._asked = event = self._event(line)
         if self._trace is not None:
             self._trace(
@@ -205,24 +222,28 @@ class Server(Machine[ServerEvent, ServerItem]):
             )
         if isinstance(event, Invalid):
             self._count_error(event)
-        elif isinstance(event, Quit) and self._state is State.TRANSACTION:
+        elif state is _TRANSACTION and isinstance(event, Quit):
             self._state = State.UPDATE
         return event
 
-    def _line(self) -> bytes | None:
-        limits = self._limits
-        limit = limits.command_line
-        if self._state is State.AUTHORIZATION and self._offer.mechanisms:
-            # An initial response may be as long as any, and nothing tells before it is read.
-            limit = max(limit, limits.authentication_line)
-        if self._state is State.AUTHORIZATION and begins_tls(self._input):
-            problem = "a TLS handshake where plain text was expected"
-            raise RemoteProtocolError(problem, hint=Err("TLS is not expected here"))
+    def _line(self, limit: int) -> bytes | None:
         try:
-            line = self._input.line(limit)
+            return self._input.line(limit)
         except LineTooLong as error:
             # Not quoted: it may hold a password.
             raise RemoteProtocolError(str(error), hint=Err("line too long")) from None
+
+    def _line_before_login(self) -> bytes | None:
+        limits = self._limits
+        if self._failed_authentications >= limits.failed_authentications:
+            raise RemoteProtocolError(f"{self._failed_authentications} logins have failed")
+        if begins_tls(self._input):
+            problem = "a TLS handshake where plain text was expected"
+            raise RemoteProtocolError(problem, hint=Err("TLS is not expected here"))
+        if not self._offer.mechanisms:
+            return self._line(limits.command_line)
+        # An initial response may be as long as any, and nothing tells before it is read.
+        line = self._line(max(limits.command_line, limits.authentication_line))
         if (
             line is not None
             and len(line) + 2 > limits.command_line
@@ -310,8 +331,8 @@ class Server(Machine[ServerEvent, ServerItem]):
             self._send_last(item)
         elif self._streaming is not None:
             self._send_piece(self._streaming, item)
-        elif isinstance(item, (Body, EndOfMessage, ScanListings, UniqueIdListings, EndOfListing)):
-            raise LocalProtocolError(f"{type(item).__name__} outside a multi-line answer")
+        elif isinstance(item, Message):
+            self._send_message(item)
         else:
             self._send_answer(item)
 
@@ -326,7 +347,7 @@ class Server(Machine[ServerEvent, ServerItem]):
         self._write(serialize_answer(reason))
         self._state = State.CLOSED
 
-    def _send_answer(self, item: Answer) -> None:
+    def _send_answer(self, item: ServerItem) -> None:
         asked = self._asked
         if asked is not None:
             expected = _expected(asked)
@@ -335,6 +356,8 @@ class Server(Machine[ServerEvent, ServerItem]):
         else:
             raise LocalProtocolError(f"{type(item).__name__} answers no command")
         if not isinstance(item, expected):
+            if isinstance(item, _PIECES):
+                raise LocalProtocolError(f"{type(item).__name__} outside a multi-line answer")
             what = "the connection" if asked is None else type(asked).__name__.upper()
             names = " or ".join(kind.__name__ for kind in expected)
             raise LocalProtocolError(f"{what} is answered with {names}, not {type(item).__name__}")
@@ -351,6 +374,18 @@ class Server(Machine[ServerEvent, ServerItem]):
                 self._in_exchange = asked
         else:
             self._granted(asked)
+
+    def _send_message(self, item: Message) -> None:
+        if not isinstance(self._asked, (Retr, Top)):
+            raise LocalProtocolError("Message answers RETR and TOP")
+        stuffer = Stuffer()
+        first = serialize_ok(item.text)
+        data = stuffer.feed(item.data)
+        self._output.write(b"".join((first, data, stuffer.finish())))
+        self._asked = None
+        if self._trace is not None:
+            for line in (first[:-2], b"<%d octets>" % len(item.data), b"."):
+                self._trace("S", line)
 
     def _granted(self, asked: ServerEvent) -> None:
         match asked:
@@ -433,6 +468,7 @@ class Server(Machine[ServerEvent, ServerItem]):
 
 
 _YES_OR_NO: Final = (Ok, Err)
+_PIECES: Final = (Body, EndOfMessage, ScanListings, UniqueIdListings, EndOfListing)
 
 # The classes of which an answer must be, where they are others; of List, Uidl and Lang those with
 # an argument.

@@ -444,6 +444,17 @@ def test_a_server_that_cannot_bind_accepts_a_client_that_could() -> None:
     assert outcome == sasl.Success("account", "alice")
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_P07_a_client_may_bind_without_saying_PLUS(same: bool) -> None:
+    """As Cyrus SASL's does; the binding is verified all the same."""
+    client, _ = pair(sasl.SCRAM_SHA_256_PLUS, ALICE, binding=BINDING)
+    here = BINDING if same else sasl.ChannelBinding("tls-unique", b"another")
+    server = sasl.Offer().begin("SCRAM-SHA-256", tls=True, channel_bindings=[here])
+    assert server is not None
+    outcome = converse(client, server, Realm("alice", "secret")).outcome
+    assert isinstance(outcome, sasl.Success) == same
+
+
 @pytest.mark.parametrize("flag", [b"n", b"y", b"p=tls-unique"])
 def test_the_flag_must_fit_the_mechanism(flag: bytes) -> None:
     message = flag + b",,n=alice,r=abc"

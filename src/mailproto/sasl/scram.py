@@ -203,13 +203,14 @@ def _server_side(
         if match is None or not prepared or authzid is None:
             return Failure(FailureReason.MALFORMED)
         data = b""
-        if bind:
+        if match["binding"] is not None:
+            # RFC 5802 section 6; Cyrus SASL names the mechanism without -PLUS then.
             bindings = {b.type.encode(): b.data for b in settings.channel_bindings}
-            known = bindings.get(match["binding"] or b"")
+            known = bindings.get(match["binding"])
             if known is None:
                 return Failure(FailureReason.REFUSED)
             data = known
-        elif match["binding"] is not None or (match["flag"] == b"y" and settings.offers_binding):
+        elif bind or (match["flag"] == b"y" and settings.offers_binding):
             # Somebody took the -PLUS mechanisms out of what the client was shown.
             return Failure(FailureReason.REFUSED)
 

@@ -11,6 +11,15 @@ from pathlib import Path
 from interop.peers.process import Finished, run, unavailable
 from interop.peers.unpacked import require_unpacked
 
+_TLS_1_2 = """
+openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = default
+[default]
+MaxProtocol = TLSv1.2
+"""
 _PROGRAMS = {"imap": "imtest", "pop3": "pop3test", "smtp": "smtptest"}
 
 
@@ -30,13 +39,16 @@ def run_cyrus(
     certificate: Path | None = None,
     home: Path,
 ) -> Finished:
-    """Log in as alice under TLS, say `commands`, and leave; the exit status tells nothing.
+    """Log in as alice under TLS 1.2, say `commands`, and leave; the exit status tells nothing.
 
-    `certificate` has the certificate and key of the client in one file.
+    `certificate` has the certificate and key of the client in one file. With TLS 1.3 the channel
+    binding that they know would be of no use.
     """
     require_mechanisms()
     program = require_unpacked("cyrus-clients") / "usr/lib/cyrus/bin" / _PROGRAMS[protocol]
     (library,) = require_unpacked("cyrus-common").glob("usr/lib/*/libcyrus.so.0")
+    configuration = home / "openssl.cnf"
+    configuration.write_text(_TLS_1_2)
     identity = ("-a", "alice", "-u", "alice", "-w", password)
     done = run(
         *(program, "-m", mechanism, *identity, "-p", str(port)),
@@ -44,7 +56,10 @@ def run_cyrus(
         stdin=commands,
         status=None,
         home=home,
-        environment={"LD_LIBRARY_PATH": os.fspath(library.parent)},
+        environment={
+            "LD_LIBRARY_PATH": os.fspath(library.parent),
+            "OPENSSL_CONF": os.fspath(configuration),
+        },
     )
     if b"error while loading shared libraries" in done.stderr:
         unavailable(f"{done.stderr.decode().strip()} (unpack.sh libraries names the packages)")

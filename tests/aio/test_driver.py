@@ -14,6 +14,7 @@ from mailproto.backend.directory import Users, immediate, is_immediate
 from mailproto.errors import CommandFailed, ConnectionLost, DeadlineExceeded, TLSError
 from mailproto.flows.effects import (
     Flow,
+    Read,
     Wakeup,
     call,
     call_blocking,
@@ -168,6 +169,132 @@ def test_P24_deadline_is_total_not_per_read():
         peer.close()
 
     run(main)
+
+
+def answered_by(answer, results) -> Flow[None]:
+    """Until the end of file, by ``answer``, which the driver need not call itself."""
+    while (got := (yield Read(None, answer))) != b"":
+        if isinstance(got, bytes):
+            got = answer(got)
+        if isinstance(got, bytes):
+            yield from write(got)
+        elif got is not None:
+            results.append(got)
+            yield from got
+
+
+def shouted(data: bytes) -> bytes | Flow[None]:
+    """An answer past the flow: capitals come back, ``stop`` gets a flow, and ``1/0`` its error."""
+    if data == b"1/0":
+        raise ZeroDivisionError
+    if data == b"stop":
+        return write(b"stopped")
+    return bytes(octet for octet in data if chr(octet).isupper())
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_answers_past_the_flow_go_out_and_what_is_none_is_the_result(tls, certificate):
+    results = []
+    context = server_context(certificate.cert, certificate.key)
+    trusted = {"tls": client_context(certificate.cert), "server_hostname": "localhost"}
+
+    async def main():
+        async with aio.Server() as server:
+            port = await server.listen(
+                "127.0.0.1",
+                0,
+                lambda peer: answered_by(shouted, results),
+                tls=context,
+                implicit_tls=tls,
+            )
+            driver = await connect(port, **trusted)
+            if tls:
+                await driver.run(start_tls())
+            assert await driver.run(ask(b"LOUD")) == b"LOUD"
+            await driver.run(write(b"quiet"))
+            assert await driver.run(ask(b"LOUDER")) == b"LOUDER"
+            assert not results
+            await driver.run(write(b"stop"))
+            assert await driver.run(read()) == b"stopped"
+            assert await driver.run(ask(b"AGAIN")) == b"AGAIN"
+            driver.close()
+            await driver.wait_closed()
+        assert len(results) == 1
+
+    run(main)
+
+
+def test_an_error_in_an_answer_is_raised_in_the_flow():
+    async def main():
+        driver, peer = await pair()
+
+        def careful() -> Flow[str]:
+            try:
+                yield from answered_by(shouted, [])
+            except ZeroDivisionError:
+                return "caught"
+            return "missed"
+
+        peer.sendall(b"1/0")
+        assert await driver.run(careful()) == "caught"
+        driver.abort()
+        peer.close()
+
+    run(main)
+
+
+def test_an_answer_that_the_peer_is_slow_to_take_is_waited_for():
+    """Nothing more is read meanwhile, so that what waits to be sent is bounded."""
+    block = b"X" * (1 << 22)
+    asked = []
+
+    def verbose(data: bytes) -> bytes:
+        asked.append(data)
+        return block
+
+    async def main():
+        async with aio.Server() as server:
+            port = await server.listen("127.0.0.1", 0, lambda peer: answered_by(verbose, []))
+            driver = await connect(port)
+            await driver.run(write(b"1"))
+            first = await driver.run(read())
+            await driver.run(write(b"2"))
+            received = len(first)
+            while received < 2 * len(block):
+                received += len(await driver.run(read()))
+            driver.close()
+            await driver.wait_closed()
+        assert (received, asked) == (2 * len(block), [b"1", b"2"])
+
+    run(main)
+
+
+def test_P24_each_answer_begins_the_deadline_anew_and_silence_does_not():
+    async def main():
+        loop = asyncio.get_running_loop()
+        passed = [0.0]
+        clock = loop.time
+        loop.time = lambda: clock() + passed[0]
+        driver, peer = await pair()
+        answered = []
+
+        def slow(data: bytes) -> bytes:
+            answered.append(data)
+            passed[0] += 50.0
+            peer.send(data)
+            return data if len(answered) < 5 else b""
+
+        def session() -> Flow[None]:
+            yield from deadline(60.0)
+            yield from answered_by(slow, [])
+
+        peer.send(b".")
+        with pytest.raises(DeadlineExceeded):
+            await driver.run(session())
+        assert len(answered) in (5, 6, 7)
+        peer.close()
+
+    asyncio.run(main())
 
 
 def test_deadline_also_bounds_writes():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import pytest
 
 from mailproto import sync
 from mailproto.errors import CommandFailed, ConnectionLost, DeadlineExceeded, TLSError
-from mailproto.flows.effects import Flow, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.effects import Flow, Read, Wakeup, call, deadline, read, start_tls, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.tls import client_context, server_context
 from mailproto.sync.driver import Driver
@@ -143,6 +144,77 @@ def test_P24_deadline_is_total_not_per_read(pair):
     finally:
         stop.set()
         thread.join()
+
+
+def shouted(data: bytes) -> bytes | Flow[None]:
+    """An answer past the flow: capitals come back, ``stop`` gets a flow, and ``1/0`` its error."""
+    if data == b"1/0":
+        raise ZeroDivisionError
+    if data == b"stop":
+        return write(b"stopped")
+    return bytes(octet for octet in data if chr(octet).isupper())
+
+
+def test_answers_past_the_flow_go_out_and_what_is_none_is_the_result(pair):
+    driver, peer = pair
+
+    def session() -> Flow[int]:
+        results = 0
+        while (result := (yield Read(None, shouted))) != b"":
+            results += 1
+            yield from result
+        return results
+
+    told = []
+
+    def client() -> None:
+        for line, answer in ((b"LOUD", 4), (b"stop", 7), (b"AGAIN", 5)):
+            peer.sendall(line)
+            told.append(peer.recv(answer, socket.MSG_WAITALL))
+        peer.shutdown(socket.SHUT_WR)
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    assert driver.run(session()) == 1
+    thread.join()
+    assert told == [b"LOUD", b"stopped", b"AGAIN"]
+
+
+def test_an_error_in_an_answer_is_raised_in_the_flow(pair):
+    driver, peer = pair
+    peer.sendall(b"1/0")
+
+    def careful() -> Flow[str]:
+        try:
+            yield Read(None, shouted)
+        except ZeroDivisionError:
+            return "caught"
+        return "missed"
+
+    assert driver.run(careful()) == "caught"
+
+
+def test_P24_each_answer_begins_the_deadline_anew_and_silence_does_not(pair, monkeypatch):
+    driver, peer = pair
+    passed = [0.0]
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
+    answered = []
+
+    def slow(data: bytes) -> bytes:
+        answered.append(data)
+        passed[0] += 50.0
+        peer.send(data)
+        return data if len(answered) < 5 else b""
+
+    def session() -> Flow[None]:
+        yield from deadline(60.0)
+        yield Read(None, slow)
+
+    peer.send(b".")
+    with pytest.raises(DeadlineExceeded):
+        driver.run(session())
+    assert len(answered) in (5, 6)
 
 
 def test_deadline_also_bounds_writes(pair):

@@ -30,13 +30,13 @@ class Framer:
 
     __slots__ = (
         "_buffer",
-        "_eof",
         "_line_in_pieces",
         "_loose",
         "_pieces",
         "_pieces_size",
         "_position",
         "_scan",
+        "ended",
         "missing",
     )
 
@@ -50,7 +50,8 @@ class Framer:
         # How many at the end of _pieces are still as they arrived.
         self._loose = 0
         self._line_in_pieces = False
-        self._eof = False
+        self.ended: bool = False
+        """Whether the peer has closed its side, read or not."""
         self.missing: int = 0
         """How many octets ``gather`` still waits for; 0 when asking it again may help."""
 
@@ -61,12 +62,7 @@ class Framer:
     @property
     def eof(self) -> bool:
         """Whether the peer has closed its side and everything before that was read."""
-        return self._eof and not len(self)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the peer has closed its side, read or not."""
-        return self._eof
+        return self.ended and not len(self)
 
     def feed(self, data: bytes) -> None:
         """Store ``data``; ``b""`` means end of file."""
@@ -79,7 +75,7 @@ class Framer:
                 return
             self.missing = 0
         if not data:
-            self._eof = True
+            self.ended = True
         elif not (pieces := self._pieces) and self._position == len(self._buffer):
             self._buffer = data
             self._position = self._scan = 0
@@ -112,7 +108,8 @@ class Framer:
                 self._join()
                 end = self._buffer.find(b"\r\n", self._scan)
             if end < 0:
-                self._no_line(limit)
+                if self._pieces or self._position < len(self._buffer):
+                    self._no_line(limit)
                 return None
         start, behind = self._position, end + 2
         if behind - start > limit:
@@ -163,10 +160,10 @@ class Framer:
         missing = least - (len(buffer) - position)
         if missing <= 0 or buffer.find(b"\n", position) >= 0:
             return True
-        if self._line_in_pieces or self._pieces_size >= missing or (self._eof and len(self)):
+        if self._line_in_pieces or self._pieces_size >= missing or (self.ended and len(self)):
             self._join()
             return True
-        if not self._eof:
+        if not self.ended:
             self.missing = missing - self._pieces_size
         return False
 

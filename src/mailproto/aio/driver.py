@@ -265,8 +265,8 @@ class Driver(asyncio.BufferedProtocol):
         if type(effect) is Write:
             return self._write(effect.data)
         if type(effect) is Deadline:
-            self._seconds = effect.seconds
-            self._bound()
+            self._seconds = seconds = effect.seconds
+            self._deadline = None if seconds is None else self._loop.time() + seconds
             self._arm_timer()
             return None
         if type(effect) is Call:
@@ -279,11 +279,6 @@ class Driver(asyncio.BufferedProtocol):
             self._received_size += len(effect.data)
             return None
         return self._start_tls()
-
-    def _bound(self) -> None:
-        """Begin the time of the deadline in force anew; a timer that waits for less goes on."""
-        seconds = self._seconds
-        self._deadline = None if seconds is None else self._loop.time() + seconds
 
     def _read(self, reading: Read) -> object:
         wakeup = reading.wakeup
@@ -316,9 +311,10 @@ class Driver(asyncio.BufferedProtocol):
             reply = answer(data)
             if isinstance(reply, bytes):
                 if reply:
-                    self._bound()
-                    if self._timer is None:
-                        self._arm_timer()
+                    if self._seconds is not None:
+                        self._deadline = self._loop.time() + self._seconds
+                        if self._timer is None:
+                            self._arm_timer()
                     self._write(reply)
                 return
         except Exception as error:

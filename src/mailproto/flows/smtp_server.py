@@ -67,8 +67,11 @@ from mailproto.smtp import (
     Etrn,
     Expn,
     Helo,
+    Help,
+    Invalid,
     Lhlo,
     Mail,
+    Noop,
     Offer,
     OtherCommand,
     Quit,
@@ -76,6 +79,7 @@ from mailproto.smtp import (
     Reply,
     Rset,
     Server,
+    StartTLS,
     State,
     Vrfy,
     XClient,
@@ -94,7 +98,7 @@ _HANDSHAKE: Final = 60.0
 # A client that sends content keeps its time by sending so much of it.
 _PROGRESS: Final = 64 * 1024
 # Replies to pipelined commands that go out together at most.
-_GROUP: Final = 64
+_GROUP: Final = range(64)
 
 _AUTHENTICATED: Final = Reply(235, "Authentication successful", EnhancedCode(2, 7, 0))
 _REFUSED: Final = Reply(535, "Authentication failed", EnhancedCode(5, 7, 8))
@@ -240,7 +244,7 @@ class _Session:
             if later is not None:
                 yield from later
                 self._delayed += 1
-                if self._delayed >= _GROUP:
+                if self._delayed >= len(_GROUP):
                     yield from self._flush()
         yield from self.interrupt()
 
@@ -259,13 +263,12 @@ class _Session:
         is then a flow to be run before the next.
         """
         machine = self._machine
-        next_event, step_for, accept = machine.next_event, _STEPS.get, _Session.accept
-        for _ in range(_GROUP):
-            event = next_event()
+        for _ in _GROUP:
+            event = machine.next_event()
             if event is NEED_DATA:
                 return self._end() if machine.closing else None
             try:
-                later = step_for(type(event), accept)(self, event)
+                later = _STEPS[type(event)](self, event)
             except StoreError as error:
                 later = self._decided(event, _refusal(error))
             if later is not None:
@@ -613,7 +616,6 @@ def _refusal(error: StoreError) -> Reply:
     return _NO_ROOM if isinstance(error, OverQuota) else _STORE_FAILED
 
 
-# What is not here is answered by the machine alone.
 _STEPS: Final[Mapping[type, Callable[..., Flow[None] | None]]] = {
     Ehlo: _Session.hello,
     Helo: _Session.hello,
@@ -636,6 +638,10 @@ _STEPS: Final[Mapping[type, Callable[..., Flow[None] | None]]] = {
     XForward: _Session.forward,
     Etrn: _Session.etrn,
     Atrn: _Session.atrn,
+    StartTLS: _Session.accept,
+    Noop: _Session.accept,
+    Help: _Session.accept,
+    Invalid: _Session.accept,
     Burl: _Session.burl,
     OtherCommand: _Session.other,
     Signal: _Session.pause,

@@ -96,14 +96,14 @@ def open_line(data: bytes, before: int, limit: int) -> int:
 
     ``before`` octets of its first line came earlier; ``limit`` counts neither CR nor LF.
     """
-    start, window = -before, limit + 2
-    while len(data) - start > window:
-        newline = data.rfind(b"\n", max(start, 0), start + window)
+    start, window, size, rfind = -before, limit + 2, len(data), data.rfind
+    while size - start > window:
+        newline = rfind(b"\n", start if start > 0 else 0, start + window)
         if newline < 0:
             return -1
         start = newline + 1
-    newline = data.rfind(b"\n", max(start, 0))
-    return len(data) - (start if newline < 0 else newline + 1)
+    newline = rfind(b"\n", start if start > 0 else 0)
+    return size - (start if newline < 0 else newline + 1)
 
 
 def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
@@ -140,22 +140,20 @@ def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
 class Stuffer:
     """Doubles the dots at line starts and ends content with CRLF.CRLF."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "after_cr")
 
     def __init__(self) -> None:
         self._last = b"\r\n"
-
-    @property
-    def after_cr(self) -> bool:
+        self.after_cr: bool = False
         """Whether the last octet was a CR, so that only an LF may follow."""
-        return self._last.endswith(b"\r")
 
     def feed(self, data: bytes) -> bytes:
         """``data`` as it goes over the wire; a dot at any chunk border is seen."""
         if not data:
             return b""
-        last = self._last
+        last, after_cr = self._last, self.after_cr
         self._last = data[-2:] if len(data) > 1 else last[-1:] + data
+        self.after_cr = data[-1] == _CR
         dots = _line_dots(data, 0, to_end=False)
         if dots is None:
             stuffed = data.replace(b"\r\n.", b"\r\n..")
@@ -166,7 +164,7 @@ class Stuffer:
         if data[0] == _DOT:
             if last == b"\r\n":
                 return b"." + stuffed
-        elif last.endswith(b"\r") and data.startswith(b"\n."):
+        elif after_cr and data.startswith(b"\n."):
             return b"\n." + stuffed[1:]
         return stuffed
 

@@ -60,7 +60,7 @@ ClientEvent: TypeAlias = Reply | Challenge
 """What a client yields."""
 
 # Whose replies have no enhanced status code; the greeting has none, either.
-_WITHOUT_STATUS: Final = frozenset({Ehlo, Helo, Lhlo, type(None)})
+_WITHOUT_STATUS: Final = frozenset({Ehlo, Helo, Lhlo, None})
 _MAY_BE_INTERMEDIATE: Final = frozenset({Data, Auth, AuthResponse})
 _EFFECTIVE: Final = frozenset({Data, Ehlo, Lhlo, Helo, StartTLS, XClient, Auth, AuthResponse})
 _CHUNKS: Final = (Bdat, Burl)
@@ -255,9 +255,8 @@ class Client(Machine[ClientEvent, Command]):
         terms = self._terms.copy()
         commands: list[Mail | Rcpt] = [mail, *recipients]
         for command in commands:
-            terms.check(command)
-            terms.note(command)
             serialize_command(command)
+            terms.take(command)
 
     @property
     def timeout_hint(self) -> float:
@@ -303,32 +302,23 @@ class Client(Machine[ClientEvent, Command]):
             data = self._content.finish()
             if self._trace is not None:
                 self._trace("C", b"<%d octets of content>" % self._content.size)
+            self._content = None
+            self._due = self._recipients if self._lmtp else 1
         else:
-            self._terms.check(item)
             data = serialize_command(item)
+            self._terms.take(item)
             if isinstance(item, _CHUNKS):
                 self._begin_chunk(item)
         self._output.write(data)
         if self._trace is not None:
             self._trace_command(item, data)
         pending.append(item)
+        self._projected = PROJECTED.get(kind, self._projected)
         self._open_group = kind in MAY_BE_FOLLOWED
-        if self._open_group:
-            self._projected = PROJECTED.get(kind, self._projected)
-            self._after_sending(item)
-
-    def _after_sending(self, item: Command) -> None:
-        """What a command that may be followed by others changes, besides where it leads."""
-        if isinstance(item, Rcpt):
-            self._terms.note(item)
-        elif isinstance(item, Mail):
-            self._terms.note(item)
+        if isinstance(item, Mail):
             if item.parameters and _is_resumable(item):
                 # What may come next depends on the answer (RFC 1845 section 3).
                 self._open_group = False
-        elif isinstance(item, EndOfMessage):
-            self._content = None
-            self._due = self._recipients if self._lmtp else 1
         elif isinstance(item, Bdat):
             self._after_chunk()
         elif isinstance(item, Burl):
@@ -411,17 +401,16 @@ class Client(Machine[ClientEvent, Command]):
             if line is None:
                 return self._at_end_of_input() if self._input.ended else NEED_DATA
             pending, lines = self._pending, self._lines
-            command = pending[0] if pending else None
-            kind = type(command)
+            kind = type(pending[0]) if pending else None
             if kind in _TELL_SECRETS:
                 line = self._without_secrets(pending[0], line)
             elif self._trace is not None:
                 self._trace("S", line)
-            enhanced = kind not in _WITHOUT_STATUS
-            if enhanced and not lines and len(line) <= USUAL:
+            if kind in _HOPED and not lines and len(line) <= USUAL:
                 reply = usual_reply(line)
                 if reply is not None:
                     return self._take_reply(pending[0], reply)
+            enhanced = kind not in _WITHOUT_STATUS
             code, more, text = parse_reply_line(line)
             if lines or more:
                 if lines and code != self._lines_code:

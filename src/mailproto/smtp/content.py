@@ -248,15 +248,15 @@ class OutgoingContent:
             raise LocalProtocolError(f"the content ends in a line of more than {LINE_LIMIT} octets")
 
     def _check_newlines(self, data: bytes) -> None:
-        if self._stuffer.after_cr and data[:1] not in (b"\n", b""):
-            bare = -1
+        if not self._stuffer.after_cr:
+            bare = find_bare_newline(data)
+        elif data[:1] in (b"\n", b""):
+            bare = find_bare_newline(data[1:])
+            bare += bare >= 0
         else:
-            skipped = 1 if self._stuffer.after_cr else 0
-            found = find_bare_newline(data[skipped:])
-            if found < 0:
-                return
-            bare = found + skipped
-        raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size + bare}")
+            raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size - 1}")
+        if bare >= 0:
+            raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size + bare}")
 
 
 class _NoStuffer:

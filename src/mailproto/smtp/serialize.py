@@ -14,7 +14,6 @@ from mailproto.errors import LocalProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.address import (
     LOCAL_PART_LIMIT,
-    PATH_LIMIT,
     Mailbox,
     SpecialPath,
     check_domain,
@@ -156,14 +155,9 @@ def _check_status(code: int, status: EnhancedCode) -> None:
 def _path(path: Mailbox | SpecialPath) -> str:
     if not isinstance(path, Mailbox):
         return str(path)
-    local_part = path.local_part
-    text = f"{local_part}@{path.domain}"
-    if (
-        # The usual shape; check_path writes any other, or says what is wrong with it.
-        _MAILBOX.fullmatch(text)
-        and len(local_part) <= LOCAL_PART_LIMIT
-        and len(text) + 2 <= PATH_LIMIT
-    ):
+    text = f"{path.local_part}@{path.domain}"
+    # The usual shape; check_path writes any other, or says what is wrong with it.
+    if len(text) <= LOCAL_PART_LIMIT and _MAILBOX.fullmatch(text):
         return text
     return check_path(path)
 

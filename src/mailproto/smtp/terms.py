@@ -81,32 +81,18 @@ class Terms:
         self.capabilities = capabilities
         self.offered = capabilities.keywords
 
-    def note(self, command: Mail | Rcpt) -> None:
-        """Take note of a command that is sent."""
-        if isinstance(command, Mail):
-            self.utf8 = command.smtputf8
-            self.binary = command.body is _BINARY_MIME
-            self.conperm = bool(command.parameters) and any(
-                p.keyword == Conperm.keyword for p in command.parameters
-            )
-            self.transactions += 1
-            self.recipients = 0
-        else:
-            self.recipients += 1
-            if "LIMITS" in self.offered and self._most("RCPTDOMAINMAX") is not None:
-                self.domains.add(domain_of(command.forward_path))
-
     def copy(self) -> Terms:
         """The same, for commands that are only tried."""
         return evolve(self, domains=set(self.domains))
 
     def keep(self, limit: str, number: int, what: str) -> None:
         """Raise LocalProtocolError for more than the server's LIMITS allow (RFC 9422)."""
-        most = self._most(limit)
+        most = self.most(limit)
         if most is not None and number > most:
             raise LocalProtocolError(f"the server allows {most} {what} ({limit})")
 
-    def _most(self, limit: str) -> int | None:
+    def most(self, limit: str) -> int | None:
+        """The number that LIMITS names; ``None`` where it names none."""
         return None if self.capabilities is None else self.capabilities.limit(limit)
 
     def offers(self, extension: str) -> bool:
@@ -116,10 +102,13 @@ class Terms:
     @property
     def takes_8bit(self) -> bool:
         """Whether content may have octets beyond ASCII (RFC 6152, RFC 3030)."""
-        return self.binary or self.offers("8BITMIME")
+        return self.binary or "8BITMIME" in self.offered
 
-    def check(self, command: Command) -> None:
-        """Raise LocalProtocolError for what is not offered or would be said in clear."""
+    def take(self, command: Command) -> None:
+        """Take note of a command that is sent.
+
+        Raises LocalProtocolError for what is not offered or would be said in clear.
+        """
         rule = _RULES.get(type(command))
         if rule is not None:
             rule(self, command)
@@ -178,13 +167,21 @@ def _mail(terms: Terms, command: Mail) -> None:
         refusal = beyond(command, terms.capabilities)
         if refusal is not None:
             raise LocalProtocolError(f"the server would refuse this MAIL: {refusal}")
+    terms.utf8 = command.smtputf8
+    terms.binary = command.body is _BINARY_MIME
+    terms.conperm = bool(command.parameters) and any(
+        p.keyword == Conperm.keyword for p in command.parameters
+    )
+    terms.transactions += 1
+    terms.recipients = 0
 
 
 def _rcpt(terms: Terms, command: Rcpt) -> None:
     path = command.forward_path
     if not (terms.utf8 or command.is_ascii):
         raise LocalProtocolError(f"{path} or a parameter is not ASCII and needs SMTPUTF8 of MAIL")
-    if "LIMITS" in terms.offered:
+    limited = "LIMITS" in terms.offered
+    if limited:
         terms.keep("RCPTMAX", terms.recipients + 1, "recipients of a message")
         domains = len(terms.domains) + (domain_of(path) not in terms.domains)
         terms.keep("RCPTDOMAINMAX", domains, "domains of recipients in a session")
@@ -196,6 +193,9 @@ def _rcpt(terms: Terms, command: Rcpt) -> None:
         and not any(p.keyword == Conneg.keyword for p in command.parameters)
     ):
         raise LocalProtocolError("after CONPERM each RCPT needs CONNEG (RFC 4141 section 5.2)")
+    terms.recipients += 1
+    if limited and terms.most("RCPTDOMAINMAX") is not None:
+        terms.domains.add(domain_of(path))
 
 
 def _parameters(

@@ -6,27 +6,14 @@ import pytest
 
 from mailproto import smtp
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
-from mailproto.smtp.commands import Command
 from mailproto.smtp.states import State
-from mailproto.testing import Link, play_client, play_server, transcript
+from mailproto.testing import Link
 
 NED = smtp.Mailbox.parse("ned@ymir.claremont.edu")
 MROSE = smtp.Mailbox.parse("mrose@dbc.mtview.ca.us")
 MAIL = smtp.Mail(NED, parameters=(smtp.TransId("12345@claremont.edu"),))
 OFFER = smtp.Offer(checkpoint=True, chunking=False, enhanced_codes=False, smtputf8=False)
 CONTENT = b"0123456789abc\r\n" * 409  # 6135 octets
-
-SECOND_SESSION = """
-    C: MAIL FROM:<ned@ymir.claremont.edu> TRANSID=<12345@claremont.edu>
-    S: 355 6135 is the transaction offset
-    C: DATA
-    S: 354 Send previously checkpointed message starting at octet 6135
-    C: the rest
-    C: .
-    S: 250 OK
-    C: QUIT
-    S: 221 Goodbye
-"""
 
 
 def server(offer: smtp.Offer = OFFER, **options: object) -> smtp.Server:
@@ -69,46 +56,6 @@ def client(
     machine.next_event()
     machine.data_to_send()
     return machine
-
-
-@pytest.mark.parity("smtp-server CHECKPOINT")
-def test_P19_RFC_1845_section_5_on_the_server() -> None:
-    def answer(machine: smtp.Server, event: object) -> None:
-        match event:
-            case smtp.Mail():
-                assert event.parameters == (smtp.TransId("12345@claremont.edu"),)
-                machine.resume(6135, recipients=1)
-            case smtp.Data():
-                machine.send(
-                    smtp.Reply(354, "Send previously checkpointed message starting at octet 6135")
-                )
-            case smtp.EndOfMessage():
-                machine.send(smtp.Reply(250, "OK"))
-            case smtp.Body() | smtp.PAUSED:
-                return
-            case _:
-                machine.accept()
-
-    events = play_client(transcript(SECOND_SESSION), server(), answer)
-    body = b"".join(event.data for event in events if isinstance(event, smtp.Body))
-    assert body == b"the rest\r\n"
-
-
-@pytest.mark.parity("smtp-client CHECKPOINT")
-def test_P19_RFC_1845_section_5_on_the_client() -> None:
-    machine = client()
-    commands: list[Command] = [
-        MAIL, smtp.Data(), smtp.Body(b"the rest\r\n"), smtp.EndOfMessage(), smtp.Quit()
-    ]  # fmt: skip
-    seen: list[int | None] = []
-    play_server(
-        transcript(SECOND_SESSION),
-        machine,
-        commands,
-        lambda machine, event: seen.append(machine.resumed),
-    )
-    assert [offset for offset in seen if offset is not None] == [6135, 6135]
-    assert machine.resumed is None
 
 
 def test_the_transaction_is_where_it_was() -> None:

@@ -10,7 +10,7 @@ from mailproto import smtp
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.smtp.commands import Command
 from mailproto.smtp.states import State
-from mailproto.testing import Link, assert_chop_invariant, play_client, splits, transcript
+from mailproto.testing import Link, assert_chop_invariant, splits
 from mailproto.testing.strategies import smtp as strategies
 
 ENVELOPE = b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
@@ -57,59 +57,6 @@ def codes(machine: smtp.Server) -> list[int]:
 
 
 # ---------------------------------------------------------------------------------- the server
-
-
-@pytest.mark.parity("smtp-client CHUNKING", "smtp-server CHUNKING")
-def test_P19_RFC_3030_section_4_1() -> None:
-    script = transcript("""S: 220 cnri.reston.va.us SMTP service ready
-C: EHLO ymir.claremont.edu
-S: 250-cnri.reston.va.us
-S: 250-PIPELINING
-S: 250-SIZE 67108864
-S: 250-8BITMIME
-S: 250-CHUNKING
-S: 250 SMTPUTF8
-C: MAIL FROM:<Sam@Random.com>
-S: 250 OK
-C: RCPT TO:<Susan@Random.com>
-S: 250 OK
-C: BDAT 86 LAST
-C: To: Susan@random.com
-C: From: Sam@random.com
-C: Subject: This is a bodyless test message
-S: 250 Message OK, 86 octets received
-C: QUIT
-S: 221 Goodbye""")
-
-    def answer(machine: smtp.Server, event: object) -> None:
-        if event is smtp.PAUSED:
-            machine.send(smtp.Reply(220, "cnri.reston.va.us SMTP service ready"))
-        elif isinstance(event, smtp.EndOfMessage):
-            machine.send(smtp.Reply(250, "Message OK, 86 octets received"))
-        else:
-            accept(machine, event)
-
-    machine = smtp.Server("cnri.reston.va.us", offer=smtp.Offer(enhanced_codes=False))
-    events = play_client(script, machine, answer)
-    assert sum(len(e.data) for e in events if isinstance(e, smtp.Body)) == 86
-
-
-@pytest.mark.parity("smtp-client BINARYMIME", "smtp-server BINARYMIME")
-def test_P19_RFC_3030_section_4_2_binary_chunks_in_one_group() -> None:
-    content = bytes(range(256)) * 391 + b"\r\n.\r\n" * 45 + b"\r" * 3
-    assert len(content) == 100_324
-    machine = begun(BINARY + b"RCPT TO:<e@f>\r\n", offer=smtp.Offer(binarymime=True))
-    wire = b"BDAT 100000\r\n" + content[:100_000] + b"BDAT 324\r\n" + content[100_000:]
-    events = give(machine, wire + b"BDAT 0 LAST\r\nQUIT\r\n")
-    assert events == [
-        smtp.Body(content[:100_000]),
-        smtp.EndOfChunk(100_000),
-        smtp.Body(content[100_000:]),
-        smtp.EndOfChunk(324),
-        smtp.EndOfMessage(),
-        smtp.Quit(),
-    ]
-    assert codes(machine) == [250, 250, 250, 221]
 
 
 pieces = st.lists(

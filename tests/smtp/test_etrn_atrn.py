@@ -8,7 +8,7 @@ from mailproto import smtp
 from mailproto.errors import LocalProtocolError
 from mailproto.smtp.commands import Command
 from mailproto.smtp.states import State
-from mailproto.testing import Link, play_client, play_server, transcript
+from mailproto.testing import Link
 
 OFFER = smtp.Offer(
     mechanisms=("PLAIN",), insecure_auth=True, enhanced_codes=False, etrn=True, atrn=True
@@ -43,92 +43,6 @@ def give(machine: smtp.Server, data: bytes) -> object:
 def code(machine: smtp.Server, line: bytes) -> int:
     give(machine, line + b"\r\n")
     return int(machine.data_to_send()[:3])
-
-
-ETRN = """
-    C: ETRN
-    S: 500 Syntax Error
-    C: ETRN localname
-    S: 501 Syntax Error in Parameters
-    C: ETRN uu.net
-    S: 458 Unable to queue messages for node uu.net
-    C: ETRN sigurd.innosoft.com
-    S: 250 OK, queuing for node sigurd.innosoft.com started
-    C: ETRN innosoft.com
-    S: 251 OK, no messages waiting for node innosoft.com
-    C: ETRN @mysoft.com
-    S: 253 OK, 14 pending messages for node mysoft.com started
-    C: ETRN #uucp
-    S: 252 OK, pending messages for node uucp started
-    C: ETRN foo.bar
-    S: 459 Node foo.bar not allowed: Unable to resolve name.
-    C: QUIT
-    S: 250 Goodbye
-"""
-ANSWERS = {
-    "uu.net": smtp.Reply(458, "Unable to queue messages for node uu.net"),
-    "sigurd.innosoft.com": smtp.Reply(250, "OK, queuing for node sigurd.innosoft.com started"),
-    "innosoft.com": smtp.Reply(251, "OK, no messages waiting for node innosoft.com"),
-    "mysoft.com": smtp.Reply(253, "OK, 14 pending messages for node mysoft.com started"),
-    "uucp": smtp.Reply(252, "OK, pending messages for node uucp started"),
-    "foo.bar": smtp.Reply(459, "Node foo.bar not allowed: Unable to resolve name."),
-}
-
-
-@pytest.mark.parity("smtp-server ETRN")
-def test_P19_RFC_1985_section_7_on_the_server() -> None:
-    def answer(machine: smtp.Server, event: object) -> None:
-        match event:
-            case smtp.Etrn(node):
-                machine.send(ANSWERS[node])
-            case smtp.Invalid(line):
-                bare = line == b"ETRN"
-                code = 500 if bare else 501
-                machine.send(
-                    smtp.Reply(code, "Syntax Error" if bare else "Syntax Error in Parameters")
-                )
-            case _:
-                accept(machine, event)
-
-    machine = session()
-    # QUIT is answered by 250 in the example, which RFC 5321 has as 221.
-    script = transcript(ETRN.replace("250 Goodbye", "221 Goodbye"))
-    events = play_client(script, machine, answer)
-    assert [event for event in events if isinstance(event, smtp.Etrn)] == [
-        smtp.Etrn("uu.net"),
-        smtp.Etrn("sigurd.innosoft.com"),
-        smtp.Etrn("innosoft.com"),
-        smtp.Etrn("mysoft.com", "@"),
-        smtp.Etrn("uucp", "#"),
-        smtp.Etrn("foo.bar"),
-    ]
-
-
-@pytest.mark.parity("smtp-client ETRN")
-def test_P19_RFC_1985_section_7_on_the_client() -> None:
-    begin = """
-    S: 220 sigurd.innosoft.com -- Server SMTP (PMDF V4.2-6 #1992)
-    C: EHLO ymir.claremont.edu
-    S: 250-sigurd.innosoft.com
-    S: 250-EXPN
-    S: 250-HELP
-    S: 250 ETRN
-    """
-    script = transcript(begin + ETRN.split("Syntax Error in Parameters")[1])
-    commands = [
-        smtp.Ehlo("ymir.claremont.edu"),
-        smtp.Etrn("uu.net"),
-        smtp.Etrn("sigurd.innosoft.com"),
-        smtp.Etrn("innosoft.com"),
-        smtp.Etrn("mysoft.com", "@"),
-        smtp.Etrn("uucp", "#"),
-        smtp.Etrn("foo.bar"),
-        smtp.Quit(),
-    ]
-    replies = play_server(script, smtp.Client(), commands)
-    assert [reply.code for reply in replies[2:] if isinstance(reply, smtp.Reply)] == [
-        458, 250, 251, 253, 252, 459, 250,
-    ]  # fmt: skip
 
 
 def test_an_accepted_etrn_is_a_250_and_changes_nothing() -> None:
@@ -228,87 +142,7 @@ def test_P04_what_is_no_argument_is_not_sent(command: Command) -> None:
 
 # ------------------------------------------------------------------------------------------ ATRN
 
-ATRN = """
-    C: EHLO example.org
-    S: 250-EXAMPLE.NET
-    S: 250-AUTH PLAIN
-    S: 250 ATRN
-    C: AUTH PLAIN AGEAYg==
-    S: 235 now authenticated as example.org
-    C: ATRN example.org,example.com
-    S: 250 OK now reversing the connection
-"""
 # The customer is the server now.
-REVERSED = """
-    S: 220 example.org ready to receive email
-    C: EHLO EXAMPLE.NET
-    S: 250-example.org
-    S: 250 SIZE
-    C: MAIL FROM:<Lester.Tester@dot.foo.bar>
-    S: 250 OK
-    C: RCPT TO:<l.eva.msg@example.com>
-    S: 250 OK, recipient accepted
-    C: QUIT
-    S: 221 example.org closing connection
-"""
-
-
-@pytest.mark.parity("smtp-server ATRN")
-def test_P19_RFC_2645_section_6_at_the_provider() -> None:
-    def answer(machine: smtp.Server, event: object) -> None:
-        if isinstance(event, smtp.Atrn):
-            assert event.domains == ("example.org", "example.com")
-            machine.send(smtp.Reply(250, "OK now reversing the connection"))
-        elif event is not smtp.PAUSED or machine.state is State.GREETING:
-            accept(machine, event)
-
-    server = session()
-    play_client(transcript(ATRN[ATRN.index("    C: AUTH") :]), server, answer)
-    assert server.state is State.REVERSED
-    client = smtp.Client(tls=server.tls)
-    client.receive_data(server.trailing_data or b"220 example.org ready to receive email\r\n")
-    client.next_event()
-    mail = smtp.Mail(smtp.Mailbox.parse("Lester.Tester@dot.foo.bar"))
-    rcpt = smtp.Rcpt(smtp.Mailbox.parse("l.eva.msg@example.com"))
-    script = transcript(REVERSED[REVERSED.index("    C: EHLO") :])
-    play_server(script, client, [smtp.Ehlo("EXAMPLE.NET"), mail, rcpt, smtp.Quit()])
-    assert client.closing
-
-
-@pytest.mark.parity("smtp-client ATRN")
-def test_P19_RFC_2645_section_6_at_the_customer() -> None:
-    client = smtp.Client(allow_insecure_auth=True)
-    commands = [
-        smtp.Ehlo("example.org"),
-        smtp.Auth("PLAIN", b"\0a\0b"),
-        smtp.Atrn(("example.org", "example.com")),
-    ]
-    script = transcript("    S: 220 EXAMPLE.NET on-demand mail relay server ready" + ATRN)
-    play_server(script, client, commands)
-    assert client.state is State.REVERSED
-    assert client.next_event() is smtp.PAUSED
-    server = smtp.Server("example.org", offer=smtp.Offer(enhanced_codes=False, chunking=False))
-    server.receive_data(client.trailing_data)
-
-    def answer(machine: smtp.Server, event: object) -> None:
-        match event:
-            case smtp.PAUSED:
-                machine.send(smtp.Reply(220, "example.org ready to receive email"))
-            case smtp.Mail():
-                machine.send(smtp.Reply(250, "OK"))
-            case smtp.Rcpt():
-                machine.send(smtp.Reply(250, "OK, recipient accepted"))
-            case smtp.Quit():
-                machine.send(smtp.Reply(221, "example.org closing connection"))
-            case _:
-                accept(machine, event)
-
-    # What a server of ours offers has more lines than "250 SIZE".
-    offered = (
-        "S: 250-PIPELINING\n    S: 250-SIZE 67108864\n    S: 250-8BITMIME\n    S: 250 SMTPUTF8"
-    )
-    events = play_client(transcript(REVERSED.replace("S: 250 SIZE", offered)), server, answer)
-    assert isinstance(events[-1], smtp.Quit)
 
 
 @pytest.mark.parametrize("size", [None, 1, 7])

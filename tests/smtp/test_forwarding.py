@@ -11,63 +11,11 @@ from mailproto.errors import LocalProtocolError
 from mailproto.smtp.parse import parse_command
 from mailproto.smtp.serialize import serialize_command
 from mailproto.smtp.states import State
-from mailproto.testing import play_client, transcript
 
 
 def accept(machine: smtp.Server, event: object) -> None:
     if not isinstance(event, smtp.Body):
         machine.accept()
-
-
-EHLO = """S: 250-server.example.com
-S: 250-PIPELINING
-S: 250-SIZE 67108864
-S: 250-8BITMIME
-S: 250-CHUNKING
-S: 250-SMTPUTF8
-S: 250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT
-S: 250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE
-"""
-
-
-@pytest.mark.parity("smtp-client XCLIENT", "smtp-server XCLIENT")
-def test_P19_the_example_of_XCLIENT_README() -> None:
-    script = transcript(f"""S: 220 server.example.com ESMTP
-C: EHLO client.example.com
-{EHLO}C: XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2
-S: 220 server.example.com ESMTP
-C: EHLO spike.porcupine.org
-{EHLO}C: MAIL FROM:<wietse@porcupine.org>
-S: 250 OK
-C: RCPT TO:<user@example.com>
-S: 250 OK
-C: DATA
-S: 354 End data with <CR><LF>.<CR><LF>
-C: .
-S: 250 OK
-C: QUIT
-S: 221 Goodbye""")
-    machine = smtp.Server(
-        "server.example.com", offer=smtp.Offer(forwarding=True, enhanced_codes=False)
-    )
-    events = play_client(script, machine, accept)
-    assert events[1] == smtp.XClient((("NAME", "spike.porcupine.org"), ("ADDR", "168.100.189.2")))
-
-
-@pytest.mark.parity("smtp-client XFORWARD", "smtp-server XFORWARD")
-def test_P19_the_example_of_XFORWARD_README() -> None:
-    script = transcript(f"""S: 220 server.example.com ESMTP
-C: EHLO client.example.com
-{EHLO}C: XFORWARD NAME=spike.porcupine.org ADDR=168.100.189.2 PROTO=ESMTP
-S: 250 OK
-C: XFORWARD HELO=spike.porcupine.org
-S: 250 OK
-C: MAIL FROM:<wietse@porcupine.org>
-S: 250 OK""")
-    machine = smtp.Server(
-        "server.example.com", offer=smtp.Offer(forwarding=True, enhanced_codes=False)
-    )
-    play_client(script, machine, accept)
 
 
 def server(**options: object) -> smtp.Server:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import attrs
 import pytest
@@ -176,7 +177,9 @@ def hostile(value: object) -> Iterator[object]:
         given = {name: getattr(value, name) for name in names_of(value)}
         for name, part in given.items():
             for other in hostile(part):
-                yield type(value)(**{**given, name: other})
+                # What a constructor refuses gets nowhere.
+                with suppress(LocalProtocolError):
+                    yield type(value)(**{**given, name: other})
 
 
 def names_of(value: object) -> list[str]:
@@ -200,6 +203,29 @@ def test_P04_no_control_character_leaves_its_field(command: Command) -> None:
             continue
         # What an encoding such as xtext has taken up is no control character any more.
         assert re.fullmatch(rb"[^\x00-\x1f\x7f]+\r\n", line), other
+
+
+OTHER_TYPES: list[object] = ["x>\r\nRSET", b"x>\r\nRSET", ("x>\r\nRSET",), ["\r\n"], 1, None]
+
+
+@pytest.mark.parametrize("command", SAMPLES, ids=lambda command: type(command).__name__)
+def test_P04_no_field_of_another_type_leaves_its_place(command: Command) -> None:
+    """Nobody has to run a type checker: what does not fit is an exception, or harmless."""
+    for name in names_of(command):
+        given = {each: getattr(command, each) for each in names_of(command)}
+        for other in OTHER_TYPES:
+            try:
+                line = serialize_command(type(command)(**{**given, name: other}))
+            except (LocalProtocolError, TypeError, AttributeError, ValueError):
+                continue
+            assert re.fullmatch(rb"[^\x00-\x1f\x7f]+\r\n", line), (name, other)
+
+
+@pytest.mark.parametrize("path", ["alice@example.com", "a@b>\r\nRSET", b"a@b", None])
+def test_P04_a_text_is_no_path(path: object) -> None:
+    for command in (smtp.Mail(path), smtp.Rcpt(path)):  # type: ignore[arg-type]  # that is tested
+        with pytest.raises(LocalProtocolError, match="is no path"):
+            serialize_command(command)
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,10 @@ def answer(machine: smtp.Server, verdict: str) -> None:
             machine.accept()
 
 
+INSIDE = (State.ENVELOPE, State.RECIPIENTS, State.CONTENT, State.BETWEEN_CHUNKS)
+"""Where there is a transaction."""
+
+
 @pytest.mark.parametrize("verdict", ["accepted", "450", "550", "421"])
 @pytest.mark.parametrize(
     ("lmtp", "state", "name"),
@@ -286,3 +290,5 @@ def test_P14_P19_both_machines_come_to_the_same_state(
         there.start_tls()
     expected = State[follows] if follows else state
     assert (here.state, there.state) == (expected, expected)
+    if expected is not State.CLOSED:
+        assert (there.transaction is not None) is (expected in INSIDE)

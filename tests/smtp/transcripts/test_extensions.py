@@ -766,6 +766,7 @@ SAY_WIETSE = [mail("wietse@porcupine.org"), rcpt("user@example.com"), *SAY_MESSA
 LIMITS = smtp.SMTPServerLimits(content=10_240_000)
 
 
+@pytest.mark.parity("smtp-client XCLIENT", "smtp-server XCLIENT")
 def test_P19_the_example_of_XCLIENT_README() -> None:
     offered = f"{POSTFIX}S: 250-XCLIENT NAME ADDR PROTO HELO\nS: 250 8BITMIME\n"
     text = f"""S: 220 server.example.com ESMTP Postfix
@@ -784,6 +785,7 @@ C: EHLO spike.porcupine.org
     play(text, says, hostname="server.example.com", offer=FORWARDING, limits=LIMITS)
 
 
+@pytest.mark.parity("smtp-client XFORWARD", "smtp-server XFORWARD")
 def test_P19_the_example_of_XFORWARD_README() -> None:
     text = f"""S: 220 server.example.com ESMTP Postfix
 C: EHLO client.example.com

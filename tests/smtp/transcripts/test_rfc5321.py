@@ -31,6 +31,9 @@ S: 221 foo.com Service closing transmission channel
 SAY_BLAH = data("Blah blah blah...", "..etc. etc. etc.")
 
 
+@pytest.mark.parity(
+    "smtp-client MAIL, RCPT, DATA and QUIT", "smtp-server MAIL, RCPT, DATA, RSET and QUIT"
+)
 def test_P19_RFC_5321_appendix_D_1_a_typical_transaction() -> None:
     text = f"""{HELLO}C: MAIL FROM:<Smith@bar.com>
 S: 250 OK
@@ -46,6 +49,7 @@ S: 250 OK
     play(text, says, offer=DSN)
 
 
+@pytest.mark.parity("smtp-server MAIL, RCPT, DATA, RSET and QUIT")
 def test_P19_RFC_5321_appendix_D_2_an_aborted_transaction() -> None:
     text = f"""{HELLO}C: MAIL FROM:<Smith@bar.com>
 S: 250 OK
@@ -156,6 +160,7 @@ S: 250 Sam Q. Smith <SQSmith@specific.generic.com>
 # ------------------------------------------------------------------------------------ RFC 2033
 
 
+@pytest.mark.parity("smtp-client LMTP", "smtp-server LMTP")
 def test_P19_RFC_2033_section_4_2_a_reply_for_each_recipient() -> None:
     text = """S: 220 foo.edu LMTP server ready
 C: LHLO foo.edu
@@ -407,6 +412,7 @@ S: 221 2.0.0 Goodbye
 # ------------------------------------------------------------------------------------ RFC 3030
 
 
+@pytest.mark.parity("smtp-client CHUNKING", "smtp-server CHUNKING")
 def test_P19_RFC_3030_section_4_1_one_chunk() -> None:
     text = """S: 220 cnri.reston.va.us SMTP service ready
 C: EHLO ymir.claremont.edu
@@ -439,6 +445,7 @@ S: 221 Goodbye
     play(text, says, hostname="cnri.reston.va.us")
 
 
+@pytest.mark.parity("smtp-client BINARYMIME", "smtp-server BINARYMIME")
 def test_P19_RFC_3030_section_4_2_pipelined_chunks_of_BINARYMIME() -> None:
     def chunk(size: int) -> tuple[str, smtp.Body]:
         # A transcript has lines: the content is made of them.

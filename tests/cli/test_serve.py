@@ -20,7 +20,14 @@ from mailproto.flows.tls import client_context
 
 UNTIL = datetime.datetime(2036, 12, 24, 18, tzinfo=datetime.UTC)
 OPTIONS = [
-    *("--user=alice:secret", "--user=bob:secret", "--user=carol:secret", "--domain=peer.test"),
+    *(
+        "--user=alice:secret",
+        "--user=bob:secret",
+        "--user=carol:secret",
+        "--user=dora:secret",
+        "--domain=peer.test",
+    ),
+    *("--hostname=mx.peer.test", "--proxied-by=127.0.0.2/32"),
     *("--certificate-binding", "--allow-insecure-auth"),
     *("--offer=BINARYMIME", "--offer=deliverby=120", "--offer=MT-PRIORITY=MIXER"),
     *("--offer=NO-SOLICITING=net.example:ADV,org.example:X", "--offer=LIMITS"),
@@ -93,6 +100,32 @@ def test_what_only_a_next_hop_can_do_is_offered_by_submission_alone(
     found = extensions(served, served.ports[name], lmtp=name == "lmtp")
     assert {"binarymime", "deliverby", "limits", "mt-priority", "no-soliciting"} <= found.keys()
     assert not {"dsn", "futurerelease", "mtrk", "rrvs"} & found.keys()
+
+
+def test_a_proxy_tells_who_the_client_is(served: Serve, certificate: CertificateFiles) -> None:
+    with socket.create_connection(
+        (served.host, served.lmtp), 20, source_address=("127.0.0.2", 0)
+    ) as client:
+        client.sendall(
+            b"PROXY TCP4 192.0.2.9 192.0.2.10 4711 24\r\n"
+            b"LHLO client.test\r\nMAIL FROM:<>\r\nRCPT TO:<dora@peer.test>\r\n"
+            b"BDAT 12 LAST\r\nSubject: x\r\nQUIT\r\n"
+        )
+        with client.makefile("rb") as lines:
+            answers = lines.readlines()
+    assert answers[0].startswith(b"220 mx.peer.test ")
+    assert answers[-1].startswith(b"221")
+    with sync.imap.connect(
+        served.host,
+        served.imaps,
+        tls_context=client_context(certificate.cert),
+        login=("dora", "secret"),
+    ) as reader:
+        reader.select("INBOX")
+        (message,) = reader.fetch(1, imap.BodySection(peek=True))
+    header = message.section()
+    assert isinstance(header, bytes)
+    assert b"Received: from client.test ([192.0.2.9])\r\n\tby mx.peer.test" in header
 
 
 def test_limits_of_smtp_are_kept(served: Serve) -> None:

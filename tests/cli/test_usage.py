@@ -122,9 +122,13 @@ def test_relay_that_is_none(relay):
         "--pop3-login-delay=-1",
         "--pop3-expire=soon",
         "--pop3-utf8=no",
+        "--hostname=two words",
+        "--hostname=",
+        "--proxied-by=10.0.0.1/8",
+        "--proxied-by=proxy.test",
     ],
 )
-def test_offer_or_limit_that_is_none(option: str):
+def test_value_that_is_none(option: str):
     message = refusal("serve", option)
     assert option.partition("=")[0] in message
 

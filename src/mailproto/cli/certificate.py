@@ -32,7 +32,8 @@ def make_certificate(directory: Path, *names: str) -> CertificateFiles:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
-    hosts: list[x509.GeneralName] = [x509.DNSName(name) for name in ("localhost", *names)]
+    unique = dict.fromkeys(("localhost", *names))
+    hosts: list[x509.GeneralName] = [x509.DNSName(name) for name in unique]
     hosts += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     usage = x509.KeyUsage(
         digital_signature=True,

@@ -17,7 +17,7 @@ from mailproto.backend import MemoryStore, SQLiteStore, Store, StoreError
 from mailproto.backend.directory import Users
 from mailproto.cli.certificate import CertificateFiles, make_certificate
 from mailproto.cli.offering import OFFERS, extension, limit, limited, smtp_offer
-from mailproto.cli.usage import UsageError, host_and_port, number, port, reason
+from mailproto.cli.usage import UsageError, host_and_port, hostname, network, number, port, reason
 from mailproto.flows import pop3_server
 from mailproto.flows.pop3_maildrop import Internationalized
 from mailproto.flows.services import IMPLICIT_TLS, PORTS, Services
@@ -26,7 +26,6 @@ from mailproto.flows.tls import ServerContext, server_context
 HELP: Final = "serve SMTP, submission, LMTP, IMAP and POP3 over one store"
 
 _GRACE: Final = 5.0
-_HOSTNAME: Final = "localhost"
 _INTERNATIONALIZED: Final = {
     "as-is": Internationalized.AS_IS,
     "refuse": Internationalized.REFUSE,
@@ -37,6 +36,21 @@ _INTERNATIONALIZED: Final = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--hostname",
+        type=hostname,
+        default="localhost",
+        metavar="NAME",
+        help="how the server names itself; default: localhost",
+    )
+    parser.add_argument(
+        "--proxied-by",
+        type=network,
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="proxies, such as 10.0.0.0/8, that begin with a PROXY header (repeatable)",
+    )
     for name in PORTS:
         parser.add_argument(
             f"--{name}-port",
@@ -147,6 +161,7 @@ def run(options: argparse.Namespace) -> int:
                             services.sessions(name),
                             tls=tls,
                             implicit_tls=name in IMPLICIT_TLS,
+                            proxied_by=options.proxied_by,
                         )
                     except OSError as error:
                         raise UsageError(
@@ -170,8 +185,8 @@ def _services(options: argparse.Namespace, store: Store, users: Users) -> Servic
     services = Services(
         store=store,
         directory=users,
-        hostname=_HOSTNAME,
-        next_hop=options.relay and aio.relay(*options.relay, domain=_HOSTNAME),
+        hostname=options.hostname,
+        next_hop=options.relay and aio.relay(*options.relay, domain=options.hostname),
         allow_insecure_auth=options.allow_insecure_auth,
         offer=sasl.Offer(
             mechanisms,
@@ -243,7 +258,9 @@ def _certificate(options: argparse.Namespace) -> Generator[CertificateFiles]:
         return
     with tempfile.TemporaryDirectory(prefix="mailproto-") as directory:
         try:
-            files = make_certificate(Path(directory))
+            # An address in brackets is no name of a host.
+            names = () if options.hostname.startswith("[") else (options.hostname,)
+            files = make_certificate(Path(directory), *names)
         except ImportError as error:
             raise UsageError(
                 "making a certificate needs the extra mailproto[cli]; "

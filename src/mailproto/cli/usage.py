@@ -8,10 +8,13 @@ import getpass
 import os
 import ssl
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 from mailproto.flows.opening import TLSMode
+from mailproto.flows.serving import Network
 from mailproto.flows.tls import client_context
+from mailproto.smtp.address import AddressError, check_domain
 from mailproto.smtp.parameter_values import parse_date_time
 
 __all__ = [
@@ -19,7 +22,9 @@ __all__ = [
     "add_connection_options",
     "date_time",
     "host_and_port",
+    "hostname",
     "login",
+    "network",
     "number",
     "port",
     "printable",
@@ -75,6 +80,22 @@ def host_and_port(text: str) -> tuple[str, int]:
     if not colon or not host:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return host, port(number)
+
+
+def hostname(text: str) -> str:
+    """A name, or an address in brackets, as EHLO has it; for argparse."""
+    try:
+        return check_domain(text)
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def network(text: str) -> Network:
+    """``10.0.0.0/8``, or one address; for argparse."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def trust(ca: str | None) -> ssl.SSLContext:

@@ -510,6 +510,18 @@ def test_pieces_are_sent_as_they_come() -> None:
     assert len(result.delivered) == 3
 
 
+def test_content_that_is_proven_safe_is_not_looked_at_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = smtp.SafeContent(b"Subject: x\r\n\r\n.hi\r\n")
+    monkeypatch.delattr("mailproto.smtp.content.OutgoingContent.check")
+    script = (
+        f"{PIPELINING}{GROUP}S: 250 ok\n" + "S: 250 ok\n" * 3 + f"S: 354 go\n{CONTENT}S: 250 ok\n"
+    )
+    result = play(script + QUIT, sending(session(), content))
+    assert len(result.delivered) == 3
+
+
 @pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\r", b"x" * 999, b"\xff\r\n"])
 def test_P03_what_cannot_be_sent_is_known_before_anything_is(content: bytes) -> None:
     def flow() -> Flow[SendResult]:

@@ -1,4 +1,4 @@
-"""The server machine: every command in every state, limits, policies, AUTH, TLS."""
+"""The server machine: what changes nothing, limits, policies, AUTH, TLS."""
 
 from __future__ import annotations
 

@@ -295,7 +295,7 @@ class Session(Conversation):
         binary = body is BodyType.BINARY_MIME
         octets: bytes | None = None
         if isinstance(content, bytes | bytearray | memoryview):
-            octets = bytes(content)
+            octets = content if isinstance(content, bytes) else bytes(content)
         chunking = self._uses_chunks(octets, chunking, binary=binary)
         if octets is not None:
             octets = self._checked(octets, chunking=chunking, binary=binary)

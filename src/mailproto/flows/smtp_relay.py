@@ -188,7 +188,7 @@ class _Message:
         start = 0
         is_ascii = False
         if isinstance(content, bytes | bytearray | memoryview):
-            content = bytes(content)
+            content = content if isinstance(content, bytes) else bytes(content)
             is_ascii = content.isascii()
             if mail.body is None and not is_ascii:
                 mail = attrs.evolve(mail, body=BodyType.EIGHT_BIT_MIME)

@@ -70,6 +70,7 @@ from mailproto.smtp.parameters import (
     TransId,
 )
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply
+from mailproto.smtp.safe_content import SafeContent
 from mailproto.smtp.serialize import initial_response_room
 from mailproto.smtp.server import Server
 from mailproto.smtp.states import State
@@ -117,6 +118,7 @@ __all__ = [
     "Quit",
     "Rcpt",
     "Rset",
+    "SafeContent",
     "StartTLS",
     "Vrfy",
     "XClient",

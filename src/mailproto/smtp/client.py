@@ -48,6 +48,7 @@ from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import USUAL, parse_reply, parse_reply_line, usual_reply
 from mailproto.smtp.replies import Challenge, Reply
+from mailproto.smtp.safe_content import SafeContent
 from mailproto.smtp.serialize import serialize_command
 from mailproto.smtp.states import LEGAL, MAY_BE_FOLLOWED, NAMES, PROJECTED, State, after
 from mailproto.smtp.terms import Terms
@@ -247,6 +248,8 @@ class Client(Machine[ClientEvent, Command]):
 
         ``chunks`` says that it is to go after BDAT, where nothing is repaired.
         """
+        if isinstance(data, SafeContent):
+            return
         policy = BareNewlines.REJECT if chunks else self._bare_newlines
         OutgoingContent(policy, self._long_lines).check(data)
 

@@ -27,7 +27,8 @@ __all__ = [
 LINE_LIMIT: Final = 998
 """Octets of a line of content without its CRLF (RFC 5321 section 4.5.3.1.6)."""
 
-_NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
+NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
+"""What is taken for the end of a line where newlines are repaired."""
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _REPAIR: Final = BareNewlines.REPAIR
 
@@ -179,7 +180,7 @@ class _ChunkReader:
                 return data[:bare]
         if self._policy is BareNewlines.REJECT:
             return b""
-        return _NEWLINE.sub(b"\r\n", data) if self._policy is BareNewlines.REPAIR else data
+        return NEWLINE.sub(b"\r\n", data) if self._policy is BareNewlines.REPAIR else data
 
 
 class OutgoingContent:
@@ -207,7 +208,7 @@ class OutgoingContent:
             if data.endswith(b"\r"):
                 waiting_cr, data = True, data[:-1]
             if find_bare_newline(data) >= 0 or data.endswith(b"\r"):
-                data = _NEWLINE.sub(b"\r\n", data)
+                data = NEWLINE.sub(b"\r\n", data)
         else:
             self._check_newlines(data)
         if not self._long_lines:

@@ -102,20 +102,22 @@ class Framer:
 
         ``limit`` counts the CRLF. Raises ``LineTooLong``, whichever way the line was cut.
         """
-        end = self._buffer.find(b"\r\n", self._scan)
+        buffer = self._buffer
+        end = buffer.find(b"\r\n", self._scan)
         if end < 0:
             if self._line_in_pieces:
                 self._join()
-                end = self._buffer.find(b"\r\n", self._scan)
+                buffer = self._buffer
+                end = buffer.find(b"\r\n", self._scan)
             if end < 0:
-                if self._pieces or self._position < len(self._buffer):
+                if self._pieces or self._position < len(buffer):
                     self._no_line(limit)
                 return None
         start, behind = self._position, end + 2
         if behind - start > limit:
             raise self._too_long(limit)
         self._position = self._scan = behind
-        return self._buffer[start:end]
+        return buffer[start:end]
 
     def _no_line(self, limit: int) -> None:
         size, start = len(self._buffer), self._position

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from attrs import field
 
 from mailproto._core.frozen import frozen
-from mailproto.smtp.address import POSTMASTER, ForwardPath, ReversePath
+from mailproto.smtp.address import POSTMASTER, ForwardPath, Mailbox, ReversePath
 from mailproto.smtp.parameters import MailParameter, RcptParameter
 from mailproto.smtp.replies import Reply
 from mailproto.smtp.url import redacted, submitter
@@ -141,8 +141,11 @@ class Rcpt:
     def is_ascii(self) -> bool:
         """Whether it can be sent without SMTPUTF8."""
         path, parameters = self.forward_path, self.parameters
-        return (path is POSTMASTER or path.is_ascii) and (
-            not parameters or all((p.value or "").isascii() for p in parameters)
+        if not parameters and isinstance(path, Mailbox):
+            # The usual one, without another property.
+            return path.local_part.isascii() and path.domain.isascii()
+        return (path is POSTMASTER or path.is_ascii) and all(
+            (parameter.value or "").isascii() for parameter in parameters
         )
 
 

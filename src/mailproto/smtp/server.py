@@ -69,7 +69,7 @@ __all__ = ["Server"]
 _AUTHENTICATING: Final = State.AUTHENTICATING
 _CLOSED: Final = State.CLOSED
 # Where nothing but a line can come, the usual ones first.
-_PAST_THE_GREETING: Final = (
+_COMMANDS: Final = (
     State.READY,
     State.ENVELOPE,
     State.RECIPIENTS,
@@ -246,7 +246,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if self._skip is not None:
             return self._skip_chunk(*self._skip)
         state = self._session.state
-        if state not in _PAST_THE_GREETING and (found := self._before_commands(state)) is not None:
+        if state not in _COMMANDS and (found := self._in_place_of_commands(state)) is not None:
             return found
         limits = self._limits
         line = self._input.line(limits.authentication_line)
@@ -262,8 +262,13 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             )
         return self._read_command(line)
 
-    def _before_commands(self, state: State) -> ConnectionClosed | Signal | None:
-        """What there is in place of commands outside the session proper; ``None``: read one."""
+    def _in_place_of_commands(self, state: State) -> ServerEvent | ConnectionClosed | Signal | None:
+        """What there is where no command is to be expected; ``None``: read one."""
+        if state is State.CONTENT:
+            self._content = content = IncomingContent(
+                self._policy.bare_newlines, self._limits.content, self._session.resumed
+            )
+            return self._read_content(content)
         if state is State.GREETING:
             if self._policy.refuse_early_talkers and len(self._input):
                 raise RemoteProtocolError("octets before the greeting", _EARLY)
@@ -437,11 +442,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         LocalProtocolError when nothing waits, and for AUTH and BURL, where there is none.
         """
         event = self._in_hand
-        canonical = self._canonical.get(type(event))
-        if canonical is None or self._failure is not None:
+        try:
+            code, data, state, note = self._canonical[type(event)]
+        except KeyError:
             self._accept_otherwise(event)
             return
-        code, data, state, note = canonical
         if state is None or self._due > 1:
             self._accept_each(code, data)
             return
@@ -455,8 +460,6 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         session.state = state
         if note is not None:
             note(session, event, self._policy)
-        if code == 354:
-            self._begin_content()
 
     def _accept_each(self, code: int, data: bytes) -> None:
         """Give the canonical answer as often as it is due."""
@@ -582,18 +585,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 return
         self._in_hand = None
         self._session.accepted(event, code, self._policy)
-        if code == 354:
-            self._begin_content()
-        elif code == 220:
+        if code == 220:
             if type(event) is StartTLS:
                 self._await_tls()
             elif isinstance(event, XClient):
                 self._stand_for(event)
-
-    def _begin_content(self) -> None:
-        self._content = IncomingContent(
-            self._policy.bare_newlines, self._limits.content, self._session.resumed
-        )
 
     def _refused(self, code: int) -> None:
         """Take note of a refusal, or of the greeting."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from mailproto._core.dot import BareNewlines, Unstuffer, open_line
+from mailproto._core.dot import BareNewlines, Unstuffer
 from mailproto._core.framer import Framer, LineTooLong
 from mailproto._core.limits import POP3ClientLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -47,6 +47,7 @@ from mailproto.pop3.parse import (
     parse_text,
     parse_unique_id_listing,
     parse_unique_id_listings,
+    text_of,
 )
 from mailproto.pop3.quirks import Quirk
 from mailproto.pop3.redact import redact_command, redact_response, secrets_in, unquoted
@@ -75,11 +76,14 @@ from mailproto.pop3.told_end import ToldEnd
 
 __all__ = ["Client"]
 
+_AUTHORIZATION: Final = State.AUTHORIZATION
+_PASS: Final = BareNewlines.PASS
+_END_OF_MESSAGE: Final = EndOfMessage()
 _BLOCK: Final = 65536
 _LOGIN: Final = (Pass, Apop, Auth)
 _NORMAL_LINE: Final = 512
-# Octets of a line of a message without its CRLF (RFC 5322 section 2.1.1).
-_CONTENT_LINE: Final = 998
+# Octets of a line of a message with its CRLF (RFC 5322 section 2.1.1).
+_CONTENT_LINE: Final = 1000
 
 
 class Client(Machine[ClientEvent, ClientItem]):
@@ -245,7 +249,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         else:
             self._check(item)
             line = serialize_command(item)
-            if self._assumed is State.AUTHORIZATION:
+            if self._assumed is _AUTHORIZATION:
                 self._toward_login(item, line)
                 self._told = secrets_in(item) or self._told
             elif isinstance(item, Quit):
@@ -333,6 +337,12 @@ class Client(Machine[ClientEvent, ClientItem]):
             if self._input.ended:
                 raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
             return None
+        if len(line) + 2 > _NORMAL_LINE or self._told or self._trace is not None:
+            return self._noted(line, traced=traced)
+        return line
+
+    def _noted(self, line: bytes, *, traced: bool) -> bytes:
+        """A line that is long, or may quote a secret, or is to be traced."""
         if len(line) + 2 > _NORMAL_LINE:
             if self._reader == self._read_status and self._pending:
                 self._in_answer_to = self._pending[0]
@@ -377,6 +387,9 @@ class Client(Machine[ClientEvent, ClientItem]):
         text = line[4:] if line[:4] == b"+OK " else self._positive(line)
         if text is not None:
             pending.popleft()
+            # The usual one first, and without the cost of a match statement.
+            if isinstance(command, Retr):
+                return self._begin_content(text, command.octets)
             return self._granted(command, text)
         text = self._negative(line)
         if text is not None:
@@ -434,12 +447,8 @@ class Client(Machine[ClientEvent, ClientItem]):
     def _granted(self, command: Command, text: bytes) -> ClientEvent | Signal:
         """The positive answer to ``command``, and what it changes."""
         match command:
-            case Retr() | Top():
-                self._unstuffer = Unstuffer(BareNewlines.PASS)
-                self._content = self._open_line = 0
-                octets = command.octets if isinstance(command, Retr) else None
-                self._told_end = None if octets is None else ToldEnd(octets)
-                self._reader = self._read_body
+            case Top():
+                return self._begin_content(text, None)
             case List(None) | Uidl(None):
                 self._lines = 0
                 self._reader = self._read_listing
@@ -475,6 +484,13 @@ class Client(Machine[ClientEvent, ClientItem]):
             case _:
                 pass
         return Ok(*parse_text(text))
+
+    def _begin_content(self, text: bytes, octets: int | None) -> Ok:
+        self._unstuffer = Unstuffer(_PASS)
+        self._content = self._open_line = 0
+        self._told_end = None if octets is None else ToldEnd(octets)
+        self._reader = self._read_body
+        return Ok(*parse_text(text)) if text[:1] == b"[" else Ok(text_of(text))
 
     def _drop_listing(self, text: bytes) -> ClientEvent:
         messages, _, rest = text.partition(b" ")
@@ -532,13 +548,29 @@ class Client(Machine[ClientEvent, ClientItem]):
             if content:
                 self._content += len(content)
                 if self._open_line >= 0:
-                    self._open_line = open_line(content, self._open_line, _CONTENT_LINE)
-                    if self._open_line < 0:
-                        self._met(Quirk.LONG_CONTENT_LINE)
+                    self._look_at_lines(content)
                 return Body(content)
         if self._input.ended:
             raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
         return NEED_DATA
+
+    def _look_at_lines(self, content: bytes) -> None:
+        """Notice the first line of a message that is too long, as whole lines or in pieces."""
+        size = len(content)
+        start, end = 0, _CONTENT_LINE - self._open_line
+        while end < size:
+            newline = content.rfind(b"\n", start, end)
+            if newline < 0:
+                self._open_line = -1
+                self._met(Quirk.LONG_CONTENT_LINE)
+                return
+            start = newline + 1
+            end = start + _CONTENT_LINE
+        newline = content.rfind(b"\n", start)
+        if newline >= 0:
+            self._open_line = size - newline - 1
+        else:
+            self._open_line = size - start + (0 if start else self._open_line)
 
     def _up_to(self, told_end: ToldEnd) -> Framer:
         """The octets that may be read before it is known whether the message ends without CRLF."""
@@ -559,7 +591,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             self._trace("S", b".")
         self._unstuffer = None
         self._reader = self._read_status
-        return EndOfMessage(bare)
+        return _END_OF_MESSAGE if bare is None else EndOfMessage(bare)
 
     def _read_collected(self) -> ClientEvent | Signal:
         while (line := self._line()) is not None:
@@ -610,7 +642,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         block = self._input.read(_BLOCK)
         if block[:3] == b".\r\n":
             end = 0
-        elif (end := block.find(b"\r\n.\r\n") + 2) < 2:
+        elif b"." not in block or (end := block.find(b"\r\n.\r\n") + 2) < 2:
             end = block.rfind(b"\r\n") + 2
         if end < 2:
             end = 0

@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from mailproto.pop3.commands import Apop, Auth, AuthResponse, ClientItem, Pass
-from mailproto.sasl.wire import secrets_of, without
 
 __all__ = ["redact_command", "redact_invalid", "redact_response", "secrets_in", "unquoted"]
 
@@ -54,6 +53,9 @@ def secrets_in(item: ClientItem) -> tuple[bytes, ...]:
         case Apop(_, digest):
             return (digest.encode(),)
         case Auth(_, bytes(response)) | AuthResponse(response):
+            # Not before it is needed: all of SASL takes as long to load as this package.
+            from mailproto.sasl.wire import secrets_of
+
             return secrets_of(response)
         case _:
             return ()
@@ -61,6 +63,8 @@ def secrets_in(item: ClientItem) -> tuple[bytes, ...]:
 
 def unquoted(line: bytes, secrets: tuple[bytes, ...]) -> bytes:
     """A line where a status is due, its words without ``secrets``."""
+    from mailproto.sasl.wire import without
+
     kept = _KEPT.match(line)
     end = 0 if kept is None else kept.end()
     return line[:end] + without(line[end:], secrets)

@@ -9,7 +9,14 @@ import pytest
 
 from facades.world import PASSWORD, Conversation, Facade, scripted
 from mailproto import sasl
-from mailproto.errors import ConnectionLost, MailError, RemoteProtocolError, SecurityError, TLSError
+from mailproto.errors import (
+    ConnectionLost,
+    LocalProtocolError,
+    MailError,
+    RemoteProtocolError,
+    SecurityError,
+    TLSError,
+)
 
 Talk = Callable[[Conversation], None]
 
@@ -179,3 +186,13 @@ def test_P07_a_success_that_is_not_earned_closes_the_connection(
         assert client.closed
         with pytest.raises(ConnectionLost):
             client.noop()
+
+
+@pytest.mark.parametrize("port", [None, 1])
+@pytest.mark.parametrize("tls", ["STARTTLS", "ssl", "", True, False, None])
+@pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3"])
+def test_P06_what_is_no_mode_of_TLS_is_not_taken_for_none(
+    facade: Facade, protocol: str, tls: object, port: int | None
+) -> None:
+    with pytest.raises(LocalProtocolError, match=r"is none of 'implicit', 'starttls', 'none'"):
+        facade.connect(protocol, port, tls=tls, login=("alice", PASSWORD))  # type: ignore[arg-type]  # None: the usual port

@@ -850,6 +850,8 @@ def test_a_smart_host_by_implicit_tls(
         {"login": ("a", "b"), "tls": "required"},
         {"login": ("a", "b"), "smart_host": "h"},
         {"login": ("a", "b"), "smart_host": "h", "tls": "opportunistic"},
+        {"tls": "Required"},
+        {"tls": True},
         {"domain": "relay example"},
         {"domain": "relay\r\nNOOP"},
     ],

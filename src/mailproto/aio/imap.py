@@ -13,7 +13,7 @@ from mailproto.aio import connecting
 from mailproto.flows.effects import Wakeup
 from mailproto.flows.imap_client import Answer, Session
 from mailproto.flows.imap_client_mailbox import Mailbox
-from mailproto.flows.opening import IMAP_PORTS, Login, TLSMode, open_imap
+from mailproto.flows.opening import IMAP_PORTS, Login, TLSMode, open_imap, port_of
 from mailproto.flows.tls import client_context
 from mailproto.sasl import MECHANISMS, ChannelBinding, Credentials, Mechanism, Strength
 
@@ -53,7 +53,7 @@ async def connect(
         tls_context = client_context()
     driver = await connecting.dial(
         host,
-        IMAP_PORTS[tls] if port is None else port,
+        port_of(IMAP_PORTS, tls, port),
         tls=tls_context,
         timeout=connect_timeout,
     )

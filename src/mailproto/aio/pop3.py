@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mailproto.aio import connecting
 from mailproto.backend.downloads import Arrivals
 from mailproto.errors import MailError
-from mailproto.flows.opening import POP3_PORTS, Login, TLSMode, open_pop3
+from mailproto.flows.opening import POP3_PORTS, Login, TLSMode, open_pop3, port_of
 from mailproto.flows.pop3_client import Session
 from mailproto.flows.pop3_download import Downloaded, download
 from mailproto.flows.tls import client_context
@@ -60,7 +60,7 @@ async def connect(
         tls_context = client_context()
     driver = await connecting.dial(
         host,
-        POP3_PORTS[tls] if port is None else port,
+        port_of(POP3_PORTS, tls, port),
         tls=tls_context,
         timeout=connect_timeout,
     )

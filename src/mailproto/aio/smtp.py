@@ -10,7 +10,14 @@ from typing_extensions import Unpack
 from mailproto.aio import connecting
 from mailproto.aio.relaying import Relay
 from mailproto.aio.server import Server as Listeners
-from mailproto.flows.opening import SMTP_PORTS, Login, TLSMode, address_literal, open_smtp
+from mailproto.flows.opening import (
+    SMTP_PORTS,
+    Login,
+    TLSMode,
+    address_literal,
+    open_smtp,
+    port_of,
+)
 from mailproto.flows.smtp_client import ClosedAtEhlo, Session
 from mailproto.flows.smtp_content import Content
 from mailproto.flows.smtp_listening import Listening, ServerOptions
@@ -115,7 +122,7 @@ async def connect(
     async def attempt(*, extended: bool) -> Client:
         driver = await connecting.dial(
             host,
-            SMTP_PORTS[tls] if port is None else port,
+            port_of(SMTP_PORTS, tls, port),
             tls=tls_context,
             timeout=connect_timeout,
         )

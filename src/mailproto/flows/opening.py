@@ -6,9 +6,11 @@ without TLS no password is sent unless the caller insists by name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from mailproto.errors import LocalProtocolError
 from mailproto.flows.effects import Flow, deadline, start_tls
 from mailproto.sasl import Credentials, PasswordCredentials
 
@@ -26,6 +28,7 @@ __all__ = [
     "open_imap",
     "open_pop3",
     "open_smtp",
+    "port_of",
 ]
 
 TLSMode: TypeAlias = Literal["implicit", "starttls", "none"]
@@ -41,9 +44,22 @@ POP3_PORTS: Final[dict[TLSMode, int]] = {"implicit": 995, "starttls": 110, "none
 _HANDSHAKE: Final = 60.0
 
 
+def port_of(ports: Mapping[TLSMode, int], tls: TLSMode, port: int | None) -> int:
+    """``port``, or the usual one of ``tls``. Raises LocalProtocolError for what is no mode."""
+    _check_mode(tls)
+    return ports[tls] if port is None else port
+
+
+def _check_mode(tls: str) -> None:
+    # What is misspelt would pass for "none" otherwise.
+    if tls not in SMTP_PORTS:
+        raise LocalProtocolError(f"tls={tls!r} is none of {', '.join(map(repr, SMTP_PORTS))}")
+
+
 def _implicit_tls(
     session: smtp_client.Session | imap_client.Session | pop3_client.Session, tls: TLSMode
 ) -> Flow[None]:
+    _check_mode(tls)
     if tls == "implicit":
         yield from deadline(_HANDSHAKE)
         session.secured = yield from start_tls()

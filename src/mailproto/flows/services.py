@@ -74,7 +74,9 @@ class Services:
     shutdown: Shutdown = field(factory=Shutdown)
 
     def sessions(self, name: str) -> SessionFactory:
-        """The sessions of one of ``PORTS``."""
+        """The sessions of one of ``PORTS``; raises ValueError for any other name."""
+        if name not in PORTS:
+            raise ValueError(f"{name!r} is none of {', '.join(PORTS)}")
         implicit = name in IMPLICIT_TLS
         if name in _ROLES:
             return self._smtp(_ROLES[name], implicit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -71,6 +71,10 @@ class RelaySettings:
     def __attrs_post_init__(self) -> None:
         if self.domain is not None:
             check_domain(self.domain)
+        modes = get_args(RelayTLS)
+        if self.tls not in modes:
+            # What is misspelt would pass for "none" otherwise.
+            raise LocalProtocolError(f"tls={self.tls!r} is none of {', '.join(map(repr, modes))}")
         if self.login is None:
             return
         if self.smart_host is None:

@@ -152,9 +152,11 @@ def _check_status(code: int, status: EnhancedCode) -> None:
 # --------------------------------------------------------------------------------- arguments
 
 
-def _path(path: Mailbox | SpecialPath) -> str:
+def _path(path: object) -> str:
     if not isinstance(path, Mailbox):
-        return str(path)
+        if isinstance(path, SpecialPath):
+            return str(path)
+        raise LocalProtocolError(f"{path!r} is no path; Mailbox.parse() makes one of a text")
     text = f"{path.local_part}@{path.domain}"
     # The usual shape; check_path writes any other, or says what is wrong with it.
     if len(text) <= LOCAL_PART_LIMIT and _MAILBOX.fullmatch(text):

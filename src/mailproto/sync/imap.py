@@ -12,7 +12,7 @@ from mailproto import imap
 from mailproto.flows.effects import Wakeup
 from mailproto.flows.imap_client import Answer, Session
 from mailproto.flows.imap_client_mailbox import Mailbox
-from mailproto.flows.opening import IMAP_PORTS, Login, TLSMode, open_imap
+from mailproto.flows.opening import IMAP_PORTS, Login, TLSMode, open_imap, port_of
 from mailproto.flows.tls import client_context
 from mailproto.sasl import MECHANISMS, ChannelBinding, Credentials, Mechanism, Strength
 from mailproto.sync import connecting
@@ -52,7 +52,7 @@ def connect(
         tls_context = client_context()
     driver = connecting.dial(
         host,
-        IMAP_PORTS[tls] if port is None else port,
+        port_of(IMAP_PORTS, tls, port),
         tls=tls_context,
         timeout=connect_timeout,
     )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
-from mailproto.flows.opening import SMTP_PORTS, Login, TLSMode, address_literal, open_smtp
+from mailproto.flows.opening import (
+    SMTP_PORTS,
+    Login,
+    TLSMode,
+    address_literal,
+    open_smtp,
+    port_of,
+)
 from mailproto.flows.smtp_client import ClosedAtEhlo, Session
 from mailproto.flows.smtp_content import Content
 from mailproto.flows.smtp_listening import Listening, ServerOptions
@@ -114,7 +121,7 @@ def connect(
     def attempt(*, extended: bool) -> Client:
         driver = connecting.dial(
             host,
-            SMTP_PORTS[tls] if port is None else port,
+            port_of(SMTP_PORTS, tls, port),
             tls=tls_context,
             timeout=connect_timeout,
         )

@@ -292,7 +292,11 @@ class Client(Machine[ClientEvent, Command]):
         kind = type(item)
         if self._awaiting_tls or self._failure is not None:
             self._refuse_all(kind)
-        if self._projected not in LEGAL[kind]:
+        try:
+            legal = self._projected in LEGAL[kind]
+        except KeyError:
+            raise LocalProtocolError(f"not an SMTP command: {kind.__name__}") from None
+        if not legal:
             raise LocalProtocolError(f"{NAMES[kind]} is not allowed {self._projected.value}")
         if isinstance(item, Body):
             self._send_content(item.data)

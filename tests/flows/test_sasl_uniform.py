@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from flows.sasl_world import CREDENTIALS, EVERYONE, PASSWORD, PROTOCOLS, TOKEN, World, ident
+from flows.sasl_world import (
+    CREDENTIALS,
+    EVERYONE,
+    PASSWORD,
+    PROTOCOLS,
+    TOKEN,
+    Everyone,
+    World,
+    ident,
+)
 from mailproto import pop3, sasl
 from mailproto.backend.directory import Users
 from mailproto.errors import CommandFailed
@@ -92,6 +101,33 @@ def test_P26_an_unknown_user_looks_like_a_wrong_password(
     assert seen[0] == seen[1]
     if mechanism.name != "CRAM-MD5" and mechanism not in (sasl.OAUTHBEARER, sasl.XOAUTH2):
         assert any(name == "pbkdf2_hmac" for name, _ in seen[0][1])
+
+
+class WithoutDecoys(Everyone):
+    """A directory that says of users that it does not know them."""
+
+    def lookup(self, user: str, scheme: str) -> sasl.StoredKeys | None:
+        return None if user == "mabel" else super().lookup(user, scheme)
+
+
+WITHOUT_DECOYS = WithoutDecoys()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "mechanism",
+    [m for m in WITH_A_USER if m.name.startswith(("SCRAM", "CRAM"))],
+    ids=ident,
+)
+def test_P26_the_server_makes_keys_for_whom_the_directory_does_not_know(
+    protocol: str, mechanism: sasl.Mechanism
+) -> None:
+    """It need not do so itself: the steps and their sizes are those of a wrong password."""
+    seen = [
+        failed(World(protocol, directory=WITHOUT_DECOYS), by(mechanism, wrong(mechanism, user)))
+        for user in ("alice", "mabel")
+    ]
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])

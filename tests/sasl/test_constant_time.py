@@ -65,6 +65,27 @@ def test_P26_nothing_else_lets_a_right_password_in(
     assert server_outcome(mechanism, RIGHT) == sasl.Failure(sasl.FailureReason.REFUSED)
 
 
+@pytest.mark.parametrize("part", ["binding", "nonce"])
+def test_P26_nothing_else_compares_the_rest_of_the_final_message(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The channel binding may be keying material of TLS, and the nonce is random."""
+    for verdict in (None, True):
+        if verdict is not None:
+            Verdict(monkeypatch, verdict)
+        one = sasl.tls_exporter(bytes(32))
+        other = sasl.tls_exporter(b"x" * 32) if part == "binding" else one
+        client, _ = pair(sasl.SCRAM_SHA_256_PLUS, RIGHT, binding=one)
+        _, server = pair(sasl.SCRAM_SHA_256_PLUS, RIGHT, binding=other)
+        step = settle(server, server.start(client.start()), USERS)
+        assert isinstance(step, sasl.Challenge)
+        response = client.respond(step.data)
+        if part == "nonce":
+            response = response.replace(b",r=", b",r=x")
+        step = settle(server, server.respond(response), USERS)
+        assert isinstance(step, sasl.Challenge) == (verdict is True)
+
+
 @pytest.mark.parametrize("verdict", [True, False])
 def test_P26_P07_nothing_else_proves_the_server(
     verdict: bool, monkeypatch: pytest.MonkeyPatch

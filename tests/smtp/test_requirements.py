@@ -161,6 +161,50 @@ def test_P19_RFC_4954_section_8_an_unknown_submitter_is_xtext_too(value: str) ->
     assert machine.next_event() == smtp.Mail(smtp.NULL_PATH, auth=smtp.NULL_PATH)
 
 
+# --------------------------------------------------------------------------------- RFC 5321
+
+
+@pytest.mark.parity("smtp-server bare LF in commands")
+@pytest.mark.parametrize("policy", smtp.BareNewlines)
+@pytest.mark.parametrize(
+    "line",
+    ["NOOP x\ny", "NOOP\n", "NO\rOP", "NOOP x\r", "RSET\n.\n", "MAIL FROM:<a@b>\nRCPT TO:<c@d>"],
+)
+def test_P12_P25_RFC_5321_section_2_3_8_a_bare_newline_never_ends_a_command(
+    line: str, policy: smtp.BareNewlines
+) -> None:
+    machine = server(bare_newlines=policy)
+    machine.receive_data(line.encode() + b"\r\n")
+    event = machine.next_event()
+    assert isinstance(event, smtp.Invalid)
+    assert event.line == line.encode()
+    machine.accept()
+    assert machine.data_to_send()[:2] == b"50"
+    assert give(machine, "NOOP") == b"250 2.0.0 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "positive"), [(259, True), (299, True), (459, False), (599, False)]
+)
+def test_P19_RFC_5321_section_4_3_2_the_first_digit_of_a_code_decides(
+    code: int, positive: bool
+) -> None:
+    machine = client()
+    machine.send(smtp.Mail(ALICE))
+    machine.receive_data(f"{code}\r\n".encode())
+    reply = machine.next_event()
+    # No text is a text too (section 4.2).
+    assert reply == smtp.Reply(code, "")
+    assert (machine.state is smtp.State.ENVELOPE) is positive
+
+
+def test_P19_RFC_5321_section_3_5_2_an_application_that_has_EXPN_lists_it() -> None:
+    offer = smtp.Offer(extensions=(smtp.Extension("EXPN"), smtp.Extension("HELP")))
+    machine = smtp.Server("mx.example", offer=offer)
+    machine.accept()
+    assert give(machine, "EHLO a").endswith(b"250-EXPN\r\n250 HELP\r\n")
+
+
 # --------------------------------------------------------------------------------- RFC 6152
 
 

@@ -148,9 +148,9 @@ def parse_command(
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise Malformed(
-            f"Octet at position {error.start} is not UTF-8", 500, SYNTAX_ERROR
-        ) from None
+        code = _code_for(line.partition(b" ")[0].decode("latin-1"))
+        problem = f"Octet at position {error.start} is not UTF-8"
+        raise Malformed(problem, code, SYNTAX_ERROR) from None
     verb = text[:5]
     if verb == "RCPT ":
         return _rcpt(text, rcpt_parameters)
@@ -166,13 +166,18 @@ def parse_command(
     control = _CONTROL.search(text)
     if control is not None:
         problem = f"Control character {control[0]!a} at position {control.start()}"
-        raise Malformed(problem, 500, SYNTAX_ERROR)
+        raise Malformed(problem, _code_for(verb), SYNTAX_ERROR)
     parser = _PARSERS.get(verb)
     if parser is not None:
         return parser(verb, argument.strip(" "))
     if _VERB.fullmatch(verb) is None:
         raise Malformed("That is not a command", 500, SYNTAX_ERROR)
     return OtherCommand(verb, argument.strip(" "))
+
+
+def _code_for(verb: str) -> int:
+    """The code of what has octets that no command has: 501 in an argument (section 4.1.2)."""
+    return 501 if verb.upper() in _PARSERS else 500
 
 
 # ------------------------------------------------------------------------------ MAIL and RCPT

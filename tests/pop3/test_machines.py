@@ -309,20 +309,18 @@ def test_pieces_of_one_answer_do_not_fit_another() -> None:
 def test_a_message_in_one_value_is_the_same_as_in_pieces(
     command: bytes, text: str, data: bytes
 ) -> None:
-    said: list[tuple[bytes, list[tuple[str, bytes]]]] = []
-    pieces: list[list[pop3.ServerItem]] = [
-        [pop3.Message(data, text)],
-        [pop3.Ok(text), pop3.Body(data), pop3.EndOfMessage()],
-    ]
-    for items in pieces:
+    def said(*items: pop3.ServerItem) -> tuple[bytes, list[tuple[str, bytes]]]:
         trace: list[tuple[str, bytes]] = []
         machine = server(pop3.State.TRANSACTION, trace=lambda *line: trace.append(line))
         ask(machine, command)
         for item in items:
             machine.send(item)
-        said.append((machine.data_to_send(), trace))
+        output = machine.data_to_send()
         assert ask(machine, b"NOOP") == pop3.Noop()
-    assert said[0] == said[1]
+        return output, trace
+
+    pieces = said(pop3.Ok(text), pop3.Body(data), pop3.EndOfMessage())
+    assert said(pop3.Message(data, text)) == pieces
 
 
 def test_a_message_answers_retr_and_top_only_and_is_never_a_second_line() -> None:

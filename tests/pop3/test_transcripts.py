@@ -73,11 +73,7 @@ CONVERSATION: list[tuple[pop3.Command, list[pop3.ServerItem]]] = [
 ]
 
 
-@pytest.mark.parity(
-    "pop3-client USER and PASS",
-    "pop3-server USER and PASS",
-    "pop3-client STAT, LIST, RETR, DELE, NOOP, RSET and QUIT",
-)
+@pytest.mark.parity("pop3-client APOP", "pop3-client STAT, LIST, RETR, DELE, NOOP, RSET and QUIT")
 def test_rfc1939_section_10_on_the_client() -> None:
     client = pop3.Client(apop=True)
     events = play_server(transcript(RFC1939), client, [command for command, _ in CONVERSATION])
@@ -104,6 +100,130 @@ def test_rfc1939_section_10_on_the_server() -> None:
     events = play_client(transcript(RFC1939), server, answer)
     assert events == [command for command, _ in CONVERSATION]
     assert server.state is pop3.State.CLOSED
+
+
+# RFC 1939 sections 5, 6 and 7: the example of each command, in one session, with a content for
+# TOP; the answers to the login of section 7 are in the order of its examples.
+EACH_COMMAND = """
+    S: +OK POP3 server ready
+    C: USER frated
+    S: -ERR sorry, no mailbox for frated here
+    C: USER mrose
+    S: +OK mrose is a real hoopy frood
+    C: PASS secret
+    S: -ERR maildrop already locked
+    C: USER mrose
+    S: +OK mrose is a real hoopy frood
+    C: PASS secret
+    S: +OK mrose's maildrop has 2 messages (320 octets)
+    C: STAT
+    S: +OK 2 320
+    C: LIST
+    S: +OK 2 messages (320 octets)
+    S: 1 120
+    S: 2 200
+    S: .
+    C: LIST 2
+    S: +OK 2 200
+    C: LIST 3
+    S: -ERR no such message, only 2 messages in maildrop
+    C: TOP 1 10
+    S: +OK
+    S: Subject: one
+    S:
+    S: ..
+    S: .
+    C: TOP 100 3
+    S: -ERR no such message
+    C: UIDL
+    S: +OK
+    S: 1 whqtswO00WBw418f9t5JxYwZ
+    S: 2 QhdPYR:00WBw1Ph7x7
+    S: .
+    C: UIDL 2
+    S: +OK 2 QhdPYR:00WBw1Ph7x7
+    C: UIDL 3
+    S: -ERR no such message, only 2 messages in maildrop
+    C: DELE 1
+    S: +OK message 1 deleted
+    C: DELE 2
+    S: -ERR message 2 already deleted
+    C: NOOP
+    S: +OK
+    C: RSET
+    S: +OK maildrop has 2 messages (320 octets)
+    C: QUIT
+    S: +OK dewey POP3 server signing off (2 messages left)
+"""
+FEW = pop3.Err("no such message, only 2 messages in maildrop")
+FROOD = pop3.Ok("mrose is a real hoopy frood")
+EXAMPLES: list[tuple[pop3.Command, list[pop3.ServerItem]]] = [
+    (pop3.User("frated"), [pop3.Err("sorry, no mailbox for frated here")]),
+    (pop3.User("mrose"), [FROOD]),
+    (pop3.Pass("secret"), [pop3.Err("maildrop already locked")]),
+    (pop3.User("mrose"), [FROOD]),
+    (pop3.Pass("secret"), [pop3.Ok("mrose's maildrop has 2 messages (320 octets)")]),
+    (pop3.Stat(), [pop3.DropListing(2, 320)]),
+    (
+        pop3.List(),
+        [
+            pop3.Ok("2 messages (320 octets)"),
+            pop3.ScanListings(((1, 120), (2, 200))),
+            pop3.EndOfListing(),
+        ],
+    ),
+    (pop3.List(2), [pop3.ScanListing(2, 200)]),
+    (pop3.List(3), [FEW]),
+    (
+        pop3.Top(1, 10),
+        [pop3.Ok(), pop3.Body(b"Subject: one\r\n\r\n.\r\n"), pop3.EndOfMessage()],
+    ),
+    (pop3.Top(100, 3), [pop3.Err("no such message")]),
+    (
+        pop3.Uidl(),
+        [
+            pop3.Ok(),
+            pop3.UniqueIdListings(((1, "whqtswO00WBw418f9t5JxYwZ"), (2, "QhdPYR:00WBw1Ph7x7"))),
+            pop3.EndOfListing(),
+        ],
+    ),
+    (pop3.Uidl(2), [pop3.UniqueIdListing(2, "QhdPYR:00WBw1Ph7x7")]),
+    (pop3.Uidl(3), [FEW]),
+    (pop3.Dele(1), [pop3.Ok("message 1 deleted")]),
+    (pop3.Dele(2), [pop3.Err("message 2 already deleted")]),
+    (pop3.Noop(), [pop3.Ok()]),
+    (pop3.Rset(), [pop3.Ok("maildrop has 2 messages (320 octets)")]),
+    (pop3.Quit(), [pop3.Ok("dewey POP3 server signing off (2 messages left)")]),
+]
+
+
+@pytest.mark.parity("pop3-client TOP", "pop3-client UIDL", "pop3-client USER and PASS")
+def test_rfc1939_each_command_on_the_client() -> None:
+    client = pop3.Client()
+    events = play_server(transcript(EACH_COMMAND), client, [command for command, _ in EXAMPLES])
+    expected: list[object] = [pop3.Greeting("POP3 server ready")]
+    for _, answers in EXAMPLES:
+        expected += answers
+    assert list(joined(events)) == expected
+    assert client.quirks == frozenset()
+
+
+@pytest.mark.parity("pop3-server TOP", "pop3-server UIDL", "pop3-server USER and PASS")
+def test_rfc1939_each_command_on_the_server() -> None:
+    due = iter(EXAMPLES)
+
+    def answer(server: pop3.Server, event: object) -> None:
+        if event is pop3.PAUSED:
+            server.accept()
+            return
+        command, items = next(due)
+        assert event == command
+        for item in items:
+            server.send(item)
+
+    server = pop3.Server(offer=pop3.Offer(insecure_auth=True))
+    events = play_client(transcript(EACH_COMMAND), server, answer)
+    assert events == [command for command, _ in EXAMPLES]
 
 
 @pytest.mark.parity("pop3-client APOP", "pop3-server APOP")

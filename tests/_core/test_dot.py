@@ -168,7 +168,7 @@ def test_find_bare_newline_is_what_a_pattern_finds(data: bytes) -> None:
         [b"", b"Subject: x\r\n\r\n", b"x" * 3000, b"\n", b"\r", b"a\r\nb\r\n", b"AA\r\n"]
     ),
     behind=st.sampled_from(
-        [b"", b"==", b"==\r\n", b"\r", b"\r\r", b"\n", b"\r\n\r\n", b"--a--\r\n"]
+        [b"", b"==", b"==\r\n", b"\r", b"\r\r", b"\n", b"\r\n\r\n", b"--a--\r\n", b"x" * 3000]
     ),
     places=st.lists(st.integers(0, 1 << 16), max_size=2),
     octets=st.sampled_from([b"\r", b"\n", b"x", b"\r\n"]),

@@ -47,48 +47,55 @@ def find_bare_newline(data: bytes) -> int:
 
     A CR at the very end is not counted: it may yet become a CRLF.
     """
-    begin = len(data) if len(data) < _LARGE else _columns(data)
-    if not begin:
+    irregular = data if len(data) < _LARGE else _beside_columns(data)
+    if not irregular:
         return -1
     # One pass over the octets in C; counting CR, LF and CRLF takes four times as long.
     decoder = IncrementalNewlineDecoder(None, False)
-    decoder.decode(data[:begin].decode("latin-1"))
+    decoder.decode(irregular.decode("latin-1"))
     if decoder.newlines in (None, "\r\n"):
         return -1
     match = _BARE.search(data)
     return -1 if match is None else match.start()
 
 
-def _columns(data: bytes) -> int:
-    """Offset from which on CRLF ends all lines, which are equally long, and nothing is bare.
+def _beside_columns(data: bytes) -> bytes:
+    """``data`` without the equally long lines around its middle that certainly end in CRLF only.
 
     Such are the lines of an attachment: their ends are two columns, and without these there is no
-    newline left, which the quickest search of all can say. Otherwise the length of ``data``.
+    newline left, which the quickest search of all can say.
     """
     size = len(data)
-    last = data.rfind(b"\n")
-    width = last - data.rfind(b"\n", 0, last) if last > 0 else 0
-    if width < _WIDE:
-        return size
-    feeds, returns = data[last::-width], data[last - 1 :: -width]
-    lines, begin = len(feeds), 0
+    middle = data.find(b"\n", size >> 1)
+    width = data.find(b"\n", middle + 1) - middle
+    if middle < 0 or width < _WIDE:
+        return data
+    column = middle % width or width
+    feeds, returns = data[column::width], data[column - 1 : -1 : width]
+    lines = len(feeds)
+    begin, first, last, end = 0, 0, lines - 1, size
     if feeds != b"\n" * lines or returns != b"\r" * lines:
-        lines = min(_run(feeds, b"\n"), _run(returns, b"\r"))
-        if lines * width < size >> 1:
-            return size
-        begin = last + 1 - (lines - 1) * width
-    first = last - (lines - 1) * width
-    rest, blank = bytearray(data), bytearray(lines)
-    rest[first : last + 1 : width] = blank
-    rest[first - 1 : last : width] = blank
-    if rest.find(_LF, begin) >= 0 or rest.find(_CR, begin, size - 1) >= 0:
-        return size
-    return begin
+        at = (middle - column) // width
+        first, last = _run(feeds, at, b"\n")
+        begin, end = _run(returns, at, b"\r")
+        first, last = max(first, begin), min(last, end)
+        if (last - first) * width < size >> 1:
+            return data
+        # Of the lines at the edges only the ends are known.
+        begin, end = column + first * width + 1, column + last * width + 1
+    rest, blank = bytearray(data), bytearray(last - first + 1)
+    rest[column + first * width : column + last * width + 1 : width] = blank
+    rest[column + first * width - 1 : column + last * width : width] = blank
+    # A CR at the very end may yet become a CRLF.
+    if rest.find(_LF, begin, end) >= 0 or rest.find(_CR, begin, min(end, size - 1)) >= 0:
+        return data
+    return data[:begin] + data[end:]
 
 
-def _run(column: bytes, octet: bytes) -> int:
-    """How many times ``octet`` stands at the begin of ``column``."""
-    return len(column) - len(column.lstrip(octet))
+def _run(octets: bytes, at: int, octet: bytes) -> tuple[int, int]:
+    """The first and the last of the run of ``octet`` that goes through ``at``."""
+    before, behind = octets[: at + 1], octets[at:]
+    return len(before.rstrip(octet)), at + len(behind) - len(behind.lstrip(octet)) - 1
 
 
 def open_line(data: bytes, before: int, limit: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.policy
-from collections.abc import Callable
 from email.parser import BytesParser
 from typing import Any
 
@@ -210,17 +209,32 @@ def test_last_is_an_option() -> None:
     assert heard(context(ASCII), LOGIN + b"LAST\r\nQUIT\r\n")[2] == b"-ERR LAST is not available"
 
 
+@pytest.mark.parity("pop3-server IN-USE, LOGIN-DELAY, SYS/TEMP, SYS/PERM and AUTH codes")
+@pytest.mark.parametrize(
+    "login",
+    [
+        LOGIN,
+        b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n",
+        b"AUTH PLAIN\r\nAGFsaWNlAHNlY3JldA==\r\n",
+        b"AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPWZ5a28rZDJsYmJGZ09OUnY5cWt4ZGF3TA==\r\n",
+        b"APOP alice " + b"0" * 32 + b"\r\n",
+    ],
+    ids=["PASS", "initial response", "response", "SCRAM", "APOP"],
+)
 def test_rfc3206_a_directory_that_fails_is_a_temporary_failure(
-    monkeypatch: pytest.MonkeyPatch,
+    login: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served = context()
-
-    def fail(_: object) -> str:
+    def fail(*_: object) -> str:
         raise StoreError("no answer")
 
-    answers: list[Callable[[object], str]] = [fail]
-    monkeypatch.setattr(served.directory, "verify", answers[0])
-    assert heard(served, LOGIN + b"QUIT\r\n")[1].startswith(b"-ERR [SYS/TEMP] ")
+    served = context(apop_password=fail)
+    monkeypatch.setattr(served.directory, "verify", fail)
+    monkeypatch.setattr(served.directory, "lookup", fail)
+    lines = heard(served, login + b"NOOP\r\nQUIT\r\n")
+    refused = [line for line in lines if line.startswith(b"-ERR")]
+    assert refused[0].startswith(b"-ERR [SYS/TEMP] ")
+    # Not one of the three that a client may fail: the credentials were not at fault.
+    assert lines[-1] == b"+OK bye"
 
 
 # ------------------------------------------------------------------------- sizes (section 11)

@@ -653,7 +653,7 @@ def many_messages(count: int) -> Callable[..., list[MessageInfo]]:
 
     def page(_: object, after: int, limit: int) -> list[MessageInfo]:
         return [
-            MessageInfo(uid, frozenset(), DATE, 1000 + uid % 7, 1, "key", False)
+            MessageInfo(uid, frozenset(), DATE, 1000 + uid % 7, 1, "key", False, True)
             for uid in range(after + 1, min(after + limit, count) + 1)
         ]
 

@@ -110,7 +110,7 @@ def test_P21_a_message_without_an_end_is_never_complete() -> None:
         assert quirks == frozenset()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.binary(max_size=24), st.booleans())
 def test_P20_with_sizes_that_are_right_any_content_comes_whole(raw: bytes, proper: bool) -> None:
     """From a server that sends CRLF before the dot, and from one that forgets it."""

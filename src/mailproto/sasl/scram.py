@@ -180,10 +180,10 @@ def _client_side(
             raise SASLError(f"{scheme}: the server's final message is malformed")
         if match["error"] is not None:
             yield from take_refusal(match["error"], b"")
-            return
-        signature = decode_base64(match["signature"]) or b""
-        if not hmac.compare_digest(signature, hmac.digest(server_key, message, hash_name)):
-            raise ServerNotProven(f"{scheme}: the server's signature is wrong")
+        else:
+            signature = decode_base64(match["signature"]) or b""
+            if not hmac.compare_digest(signature, hmac.digest(server_key, message, hash_name)):
+                raise ServerNotProven(f"{scheme}: the server's signature is wrong")
 
     return client
 

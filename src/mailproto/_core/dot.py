@@ -73,23 +73,26 @@ def _beside_columns(data: bytes) -> bytes:
     column = middle % width or width
     feeds, returns = data[column::width], data[column - 1 : -1 : width]
     lines = len(feeds)
-    begin, first, last, end = 0, 0, lines - 1, size
+    first, last = 0, lines - 1
     if feeds != b"\n" * lines or returns != b"\r" * lines:
         at = (middle - column) // width
-        first, last = _run(feeds, at, b"\n")
-        begin, end = _run(returns, at, b"\r")
-        first, last = max(first, begin), min(last, end)
+        after, before = _run(feeds, at, b"\n"), _run(returns, at, b"\r")
+        first, last = max(after[0], before[0]), min(after[1], before[1])
         if (last - first) * width < size >> 1:
             return data
-        # Of the lines at the edges only the ends are known.
-        begin, end = column + first * width + 1, column + last * width + 1
+    begin, end = column + first * width + 1, column + last * width + 1
     rest, blank = bytearray(data), bytearray(last - first + 1)
-    rest[column + first * width : column + last * width + 1 : width] = blank
-    rest[column + first * width - 1 : column + last * width : width] = blank
-    # A CR at the very end may yet become a CRLF.
-    if rest.find(_LF, begin, end) >= 0 or rest.find(_CR, begin, min(end, size - 1)) >= 0:
-        return data
-    return data[:begin] + data[end:]
+    rest[begin - 1 : end : width] = blank
+    rest[begin - 2 : end - 1 : width] = blank
+    regions = [(begin, end)]
+    if last - first + 1 == lines:
+        # What lies beside the outermost ends is mostly of such lines, too.
+        regions.insert(0, (0, size))
+    for start, stop in regions:
+        # A CR at the very end may yet become a CRLF.
+        if rest.find(_LF, start, stop) < 0 and rest.find(_CR, start, min(stop, size - 1)) < 0:
+            return data[:start] + data[stop:]
+    return data
 
 
 def _run(octets: bytes, at: int, octet: bytes) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from mailproto._core.dot import BareNewlines, Unstuffer
+from mailproto._core.dot import BareNewlines, Unstuffer, open_line
 from mailproto._core.framer import Framer, LineTooLong
 from mailproto._core.limits import POP3ClientLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -82,8 +82,8 @@ _END_OF_MESSAGE: Final = EndOfMessage()
 _BLOCK: Final = 65536
 _LOGIN: Final = (Pass, Apop, Auth)
 _NORMAL_LINE: Final = 512
-# Octets of a line of a message with its CRLF (RFC 5322 section 2.1.1).
-_CONTENT_LINE: Final = 1000
+# Octets of a line of a message without its CRLF (RFC 5322 section 2.1.1).
+_CONTENT_LINE: Final = 998
 
 
 class Client(Machine[ClientEvent, ClientItem]):
@@ -548,29 +548,13 @@ class Client(Machine[ClientEvent, ClientItem]):
             if content:
                 self._content += len(content)
                 if self._open_line >= 0:
-                    self._look_at_lines(content)
+                    self._open_line = open_line(content, self._open_line, _CONTENT_LINE)
+                    if self._open_line < 0:
+                        self._met(Quirk.LONG_CONTENT_LINE)
                 return Body(content)
         if self._input.ended:
             raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
         return NEED_DATA
-
-    def _look_at_lines(self, content: bytes) -> None:
-        """Notice the first line of a message that is too long, as whole lines or in pieces."""
-        size = len(content)
-        start, end = 0, _CONTENT_LINE - self._open_line
-        while end < size:
-            newline = content.rfind(b"\n", start, end)
-            if newline < 0:
-                self._open_line = -1
-                self._met(Quirk.LONG_CONTENT_LINE)
-                return
-            start = newline + 1
-            end = start + _CONTENT_LINE
-        newline = content.rfind(b"\n", start)
-        if newline >= 0:
-            self._open_line = size - newline - 1
-        else:
-            self._open_line = size - start + (0 if start else self._open_line)
 
     def _up_to(self, told_end: ToldEnd) -> Framer:
         """The octets that may be read before it is known whether the message ends without CRLF."""

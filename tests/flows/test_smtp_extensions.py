@@ -255,7 +255,8 @@ def test_a_customer_that_will_not_be_a_server() -> None:
         S: 250-CHECKPOINT
         S: 250-ETRN
         S: 250-ATRN
-        S: 250 BURL imap
+        S: 250-BURL imap
+        S: 250 HELP
         C: AUTH PLAIN AGhhcnJ5AGFjY2lv
         S: 235 2.7.0 Authentication successful
         C: ATRN

@@ -98,7 +98,8 @@ S: 250-SIZE 67108864
 S: 250-8BITMIME
 S: 250-CHUNKING
 S: 250-ENHANCEDSTATUSCODES
-S: 250 SMTPUTF8
+S: 250-SMTPUTF8
+S: 250 HELP
 """
 SENDER = "C: MAIL FROM:<a@b>\nS: 250 2.1.0 OK\n"
 ENVELOPE = SENDER + "C: RCPT TO:<c@d>\nS: 250 2.1.5 OK\n"
@@ -203,7 +204,7 @@ def test_replies_to_a_group_go_out_in_one_write() -> None:
             elif not isinstance(effect, Deadline):
                 result = effect.function()  # type: ignore[union-attr]  # a Call
             effect = flow.send(result)
-    assert [data.count(b"\r\n") for data in writes] == [1, 7, 4, 4, 2]
+    assert [data.count(b"\r\n") for data in writes] == [1, 8, 4, 4, 2]
 
 
 def test_lmtp_replies_for_each_recipient() -> None:
@@ -411,7 +412,8 @@ S: 250-8BITMIME
 S: 250-CHUNKING
 S: 250-AUTH {mechanisms}
 S: 250-ENHANCEDSTATUSCODES
-S: 250 SMTPUTF8
+S: 250-SMTPUTF8
+S: 250 HELP
 C: AUTH LOGIN
 S: 334 VXNlcm5hbWU6
 C: *
@@ -711,3 +713,20 @@ def test_a_session_knows_the_time(by: int, code: int) -> None:
 
     reply = converse(submit(), serve(ctx.machine(), ctx))[0]
     assert reply.code == code
+
+
+@pytest.mark.parity("smtp-server EXPN")
+def test_a_handler_that_knows_lists_is_asked_where_EXPN_is_offered() -> None:
+    class Lists(Keeper):
+        def expand(self, text: str) -> smtp.Reply:
+            return smtp.Reply(250, (f"<alice@{text}>", f"<bob@{text}>"))
+
+    def ask() -> Flow[smtp.Reply]:
+        client = Session(smtp.Client(), "me")
+        yield from client.begin()
+        return (yield from client.expand("staff.example"))
+
+    for offered, code, lines in ((True, 250, 2), (False, 502, 1)):
+        ctx = Context(lambda origin: Lists(origin, []), Shutdown(), offer=smtp.Offer(expn=offered))
+        reply = converse(ask(), serve(ctx.machine(), ctx))[0]
+        assert (reply.code, len(reply.lines)) == (code, lines)

@@ -50,7 +50,7 @@ NO = smtp.Reply(550, ("no", "never"))
 LATER = smtp.Reply(450, "later")
 BYE = smtp.Reply(421, "bye")
 OPTIONS = smtp.Offer(
-    ("PLAIN",), insecure_auth=True, etrn=True, atrn=True, burl=("imap",), forwarding=True
+    ("PLAIN",), insecure_auth=True, expn=True, etrn=True, atrn=True, burl=("imap",), forwarding=True
 )
 
 
@@ -199,10 +199,15 @@ def test_P19_RFC_5321_section_4_3_2_the_first_digit_of_a_code_decides(
 
 
 def test_P19_RFC_5321_section_3_5_2_an_application_that_has_EXPN_lists_it() -> None:
-    offer = smtp.Offer(extensions=(smtp.Extension("EXPN"), smtp.Extension("HELP")))
-    machine = smtp.Server("mx.example", offer=offer)
-    machine.accept()
-    assert give(machine, "EHLO a").endswith(b"250-EXPN\r\n250 HELP\r\n")
+    members = smtp.Reply(250, ("<a@b>", "<c@d>"), smtp.EnhancedCode(2, 1, 5))
+    for offered, told, answer in (
+        (True, b"250-EXPN\r\n", b"250-2.1.5"),
+        (False, b"", b"502 5.5.1"),
+    ):
+        machine = smtp.Server("mx.example", offer=smtp.Offer(smtputf8=False, expn=offered))
+        machine.accept()
+        assert give(machine, "EHLO a").endswith(b"STATUSCODES\r\n" + told + b"250 HELP\r\n")
+        assert give(machine, "EXPN staff", members if offered else None).startswith(answer)
 
 
 # --------------------------------------------------------------------------------- RFC 6152
@@ -283,10 +288,10 @@ def test_P19_RFC_6531_section_3_7_4_2_answers_to_VRFY_and_EXPN(
     verb: str, code: int, becomes: bytes
 ) -> None:
     reply = smtp.Reply(code, "Jürgen <jürgen@example.com>")
-    said = give(server(), f"{verb} x", reply)
+    said = give(server(offer=smtp.Offer(expn=True)), f"{verb} x", reply)
     assert said.startswith(becomes)
     assert said.isascii()
-    said = give(server(), f"{verb} x SMTPUTF8", reply)
+    said = give(server(offer=smtp.Offer(expn=True)), f"{verb} x SMTPUTF8", reply)
     text = said.decode().removeprefix(f"{code} {code // 100}.")
     assert text[3:] == " Jürgen <jürgen@example.com>\r\n"
 

@@ -496,7 +496,7 @@ def test_P26_failed_attempts_are_counted() -> None:
 def test_P06_mail_waits_for_authentication(
     starttls: bool, insecure_auth: bool, tls: bool, text: bytes
 ) -> None:
-    offer = smtp.Offer(("PLAIN",), starttls, insecure_auth)
+    offer = smtp.Offer(("PLAIN",), starttls, insecure_auth, expn=True)
     machine = server(require_auth=True, offer=offer, tls=tls)
     give(machine, b"EHLO a\r\n")
     machine.data_to_send()
@@ -596,7 +596,8 @@ S: 250-8BITMIME
 S: 250-CHUNKING
 S: 250-STARTTLS
 S: 250-ENHANCEDSTATUSCODES
-S: 250 SMTPUTF8
+S: 250-SMTPUTF8
+S: 250 HELP
 C: STARTTLS
 S: 220 2.0.0 Go ahead
 TLS
@@ -607,7 +608,8 @@ S: 250-SIZE 67108864
 S: 250-8BITMIME
 S: 250-CHUNKING
 S: 250-ENHANCEDSTATUSCODES
-S: 250 SMTPUTF8
+S: 250-SMTPUTF8
+S: 250 HELP
 C: QUIT
 S: 221 2.0.0 Goodbye""")
     assert any(isinstance(line, TLS) for line in script)

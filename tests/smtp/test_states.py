@@ -28,7 +28,7 @@ EVERY: list[Command] = [
 ]  # fmt: skip
 COMMANDS = {type(command).__name__: command for command in EVERY}
 OFFER = smtp.Offer(
-    ("PLAIN",), starttls=True, insecure_auth=True, forwarding=True, etrn=True, atrn=True,
+    ("PLAIN",), starttls=True, insecure_auth=True, forwarding=True, expn=True, etrn=True, atrn=True,
     burl=("imap",),
 )  # fmt: skip
 # What leads to each state in which the server reads commands.

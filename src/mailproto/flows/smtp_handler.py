@@ -109,7 +109,7 @@ class Handler(ABC):
         return None
 
     def expand(self, text: str) -> Answer[Reply | None]:
-        """EXPN; ``None`` says 502, that it is not implemented."""
+        """EXPN; ``None`` says 502, that it is not implemented. Asked only if it is offered."""
         return None
 
     def etrn(self, command: Etrn) -> Answer[Reply | None]:

@@ -73,6 +73,8 @@ class Offer:
     """CONNEG of RCPT (RFC 4141 section 5)."""
     checkpoint: bool = False
     """CHECKPOINT (RFC 1845): an interrupted MAIL with TRANSID can be resumed."""
+    expn: bool = False
+    """EXPN (RFC 5321 section 3.5.2). VRFY and HELP are always answered."""
     etrn: bool = False
     """ETRN (RFC 1985)."""
     atrn: bool = False
@@ -145,6 +147,8 @@ class Offer:
             (self.forwarding, "XCLIENT", XCLIENT_ATTRIBUTES),
             (self.forwarding, "XFORWARD", XFORWARD_ATTRIBUTES),
             (self.advertise_limits, "LIMITS", _limits(limits)),
+            (self.expn, "EXPN", ()),
+            (True, "HELP", ()),
         ]
         keywords = {keyword: values for offered, keyword, values in lines if offered}
         for extension in self.extensions:
@@ -186,5 +190,5 @@ def _limits(limits: SMTPServerLimits) -> tuple[str, ...]:
 
 _WITH_COMMANDS: Final = frozenset(
     {"STARTTLS", "AUTH", "CHUNKING", "BINARYMIME", "SMTPUTF8", "XCLIENT", "XFORWARD", "LIMITS",
-     "ETRN", "ATRN", "BURL"}
+     "ETRN", "ATRN", "BURL", "EXPN"}
 )  # fmt: skip

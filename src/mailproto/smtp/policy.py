@@ -311,6 +311,12 @@ def _bdat(policy: Policy, session: Session, _: Bdat) -> Reply | None:
     return None
 
 
+def _expn(policy: Policy, session: Session, command: Expn) -> Reply | None:
+    if not policy.offer.expn:
+        return Reply(502, "EXPN is not implemented", _OUT_OF_SEQUENCE)
+    return _needs_authentication(policy, session, command)
+
+
 def _etrn(policy: Policy, session: Session, command: Etrn) -> Reply | None:
     if not policy.offer.etrn or policy.lmtp:
         return Reply(502, "ETRN is not offered", _OUT_OF_SEQUENCE)
@@ -355,7 +361,7 @@ _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     XClient: _forwarding,
     XForward: _forwarding,
     Vrfy: _needs_authentication,
-    Expn: _needs_authentication,
+    Expn: _expn,
 }
 # In one table what every command is asked for: states, whether it brings no message nearer, rule.
 _JUDGED: Final[

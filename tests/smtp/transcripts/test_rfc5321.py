@@ -8,7 +8,7 @@ from mailproto import smtp
 from mailproto.smtp.commands import Command
 from smtp.transcripts.runner import data, mail, play, play_on_client, rcpt
 
-DSN = smtp.Offer(enhanced_codes=False, dsn=True)
+DSN = smtp.Offer(expn=True, enhanced_codes=False, dsn=True)
 HELLO = """S: 220 foo.com Simple Mail Transfer Service Ready
 C: EHLO bar.com
 S: 250-foo.com greets bar.com

@@ -271,7 +271,7 @@ offers: st.SearchStrategy[smtp.Offer] = st.builds(
     **dict.fromkeys(
         ("starttls", "insecure_auth", "smtputf8", "enhanced_codes", "advertise_limits",
          "forwarding", "dsn", "rrvs", "requiretls", "mtrk", "conperm", "conneg", "checkpoint",
-         "etrn", "atrn"),
+         "etrn", "atrn", "expn"),
         st.booleans(),
     ),
     chunking=st.just(True),

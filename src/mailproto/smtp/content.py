@@ -209,7 +209,7 @@ class OutgoingContent:
                 waiting_cr, data = True, data[:-1]
             if find_bare_newline(data) >= 0 or data.endswith(b"\r"):
                 data = NEWLINE.sub(b"\r\n", data)
-        else:
+        elif self._stuffer.after_cr or find_bare_newline(data) >= 0:
             self._check_newlines(data)
         if not self._long_lines:
             self._line = self._check_lines(data)

@@ -67,6 +67,8 @@ class Terms:
     """Whether the transaction was begun with SMTPUTF8."""
     binary: bool = False
     """Whether it was begun with BODY=BINARYMIME."""
+    takes_8bit: bool = False
+    """Whether its content may have octets beyond ASCII (RFC 6152, RFC 3030)."""
     conperm: bool = False
     """Whether it was begun with CONPERM."""
     transactions: int = 0
@@ -98,11 +100,6 @@ class Terms:
     def offers(self, extension: str) -> bool:
         """Whether the server has offered the extension."""
         return extension in self.offered
-
-    @property
-    def takes_8bit(self) -> bool:
-        """Whether content may have octets beyond ASCII (RFC 6152, RFC 3030)."""
-        return self.binary or "8BITMIME" in self.offered
 
     def take(self, command: Command) -> None:
         """Take note of a command that is sent.
@@ -169,6 +166,7 @@ def _mail(terms: Terms, command: Mail) -> None:
             raise LocalProtocolError(f"the server would refuse this MAIL: {refusal}")
     terms.utf8 = command.smtputf8
     terms.binary = command.body is _BINARY_MIME
+    terms.takes_8bit = terms.binary or "8BITMIME" in terms.offered
     terms.conperm = bool(command.parameters) and any(
         p.keyword == Conperm.keyword for p in command.parameters
     )

@@ -13,7 +13,9 @@ from attrs import evolve
 
 from facades.world import Blocking, Facade, World
 from mailproto import aio, proxy, smtp, sync
+from mailproto.cli.certificate import CertificateFiles
 from mailproto.flows.smtp_server import Handler, Origin
+from mailproto.flows.tls import server_context
 from mailproto.sync.smtp import ServerOptions
 
 PORTS = ["smtp", "submission", "lmtp", "imap", "pop3"]
@@ -121,6 +123,37 @@ def test_P13_a_client_of_TLS_on_a_plain_port_is_not_kept_waiting(
         assert line_of(sock).startswith(GREETINGS[name])
         sock.sendall(client_hello()[:cut])
         assert len(all_of(sock).splitlines()) <= 1
+
+
+# ------------------------------------------------------------------------------- STARTTLS
+
+ASK = {
+    "smtp": b"EHLO a\r\nQUIT\r\n",
+    "submission": b"EHLO a\r\nQUIT\r\n",
+    "lmtp": b"LHLO a\r\nQUIT\r\n",
+    "imap": b"a CAPABILITY\r\nb LOGOUT\r\n",
+    "pop3": b"CAPA\r\nQUIT\r\n",
+}
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("name", PORTS)
+def test_starttls_is_offered_where_there_is_a_certificate(
+    world: World, certificate: CertificateFiles, name: str, proxied: bool
+) -> None:
+    options: dict[str, Any] = {}
+    if proxied:
+        options["proxied_by"] = [ipaddress.ip_network("127.0.0.0/8")]
+    context = server_context(certificate.cert, certificate.key)
+    said: list[bytes] = []
+    for tls in (None, context):
+        port = world.server.listen(
+            "127.0.0.1", 0, world.services.sessions(name), tls=tls, **options
+        )
+        with connect(port) as sock:
+            sock.sendall((HEADER if proxied else b"") + ASK[name])
+            said.append(all_of(sock))
+    assert [b"STLS" in text or b"STARTTLS" in text for text in said] == [False, True]
 
 
 # ------------------------------------------------------------------------------- PROXY headers

@@ -128,7 +128,8 @@ class _Connection(Driver):
         self._connections.add(self)
         remote: object = transport.get_extra_info("peername")
         local: object = transport.get_extra_info("sockname")
-        done = self.start(self._factory(Peer.of(remote, local)))
+        starttls = self._context is not None
+        done = self.start(self._factory(Peer.of(remote, local, starttls=starttls)))
         done.add_done_callback(self._session_ended)
 
     def connection_lost(self, exc: Exception | None) -> None:

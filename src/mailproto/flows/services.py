@@ -98,7 +98,7 @@ class Services:
             limits=self.smtp_limits,
         )
         context = evolve(context, greeting_delay=self.greeting_delay)
-        return sessions(context, implicit_tls=implicit, starttls=not implicit, trace=self.trace)
+        return sessions(context, implicit_tls=implicit, trace=self.trace)
 
     def _imap(self, implicit: bool) -> SessionFactory:
         context = imap_server.Context(
@@ -112,7 +112,8 @@ class Services:
         )
 
         def session(peer: Peer) -> Flow[None]:
-            machine = context.machine(tls=implicit, starttls=not implicit, trace=self.trace)
+            starttls = not implicit and peer.starttls
+            machine = context.machine(tls=implicit, starttls=starttls, trace=self.trace)
             return imap_server.serve(machine, context, peer)
 
         return session
@@ -130,7 +131,8 @@ class Services:
         )
 
         def session(peer: Peer) -> Flow[None]:
-            machine = context.machine(tls=implicit, stls=not implicit, trace=self.trace)
+            stls = not implicit and peer.starttls
+            machine = context.machine(tls=implicit, stls=stls, trace=self.trace)
             return pop3_server.serve(machine, context, peer)
 
         return session

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias, cast
 
-from attrs import evolve
+from attrs import evolve, field
 
 from mailproto import proxy
 from mailproto._core.frozen import frozen
@@ -39,11 +39,14 @@ class Peer:
     """What the proxy has said, where there is one; it may tell of TLS between client and proxy."""
     secured: Secured | None = None
     """What the handshake has established, where the connection began with TLS."""
+    starttls: bool = field(default=True, eq=False)
+    """Whether the transport can do the handshake that STARTTLS and STLS ask for. It is not of the
+    ends: peers are equal without it."""
 
     @classmethod
-    def of(cls, remote: object, local: object) -> Peer:
+    def of(cls, remote: object, local: object, *, starttls: bool) -> Peer:
         """From the names that ``getpeername`` and ``getsockname`` give."""
-        return cls(*_host_and_port(remote), *_host_and_port(local))
+        return cls(*_host_and_port(remote), *_host_and_port(local), starttls=starttls)
 
     def within(self, networks: Collection[Network]) -> bool:
         """Whether the client's address is in one of ``networks``."""
@@ -57,7 +60,8 @@ class Peer:
         """The ends that ``header`` names; without any they stay, and are those of the proxy."""
         if header.source is None or header.destination is None:
             return evolve(self, proxied=header)
-        return Peer(*_end(header.source), *_end(header.destination), header)
+        ends = (*_end(header.source), *_end(header.destination))
+        return Peer(*ends, header, starttls=self.starttls)
 
 
 def _host_and_port(name: object) -> tuple[str, int]:

@@ -66,20 +66,20 @@ class Listening:
             insecure = options.get("allow_insecure_auth", False)
             options = {**options, "sasl": sasl.Offer(allow_insecure_auth=insecure)}
         context = smtp_server.Context(handler=handler, shutdown=Shutdown(), **options)
-        starttls = tls_context is not None and not implicit_tls
-        made = sessions(context, implicit_tls=implicit_tls, starttls=starttls, trace=trace)
+        made = sessions(context, implicit_tls=implicit_tls, trace=trace)
         return cls(made, context.shutdown)
 
 
 def sessions(
-    context: smtp_server.Context, *, implicit_tls: bool, starttls: bool, trace: Trace | None = None
+    context: smtp_server.Context, *, implicit_tls: bool, trace: Trace | None = None
 ) -> SessionFactory:
-    """The sessions of a listener, with TLS from the first octet or STARTTLS on offer.
+    """The sessions of a listener, with TLS from the first octet, or STARTTLS where there can be.
 
     ``trace`` gets every line, without secrets.
     """
 
     def session(peer: Peer) -> Flow[None]:
+        starttls = not implicit_tls and peer.starttls
         machine = context.machine(tls=implicit_tls, starttls=starttls, trace=trace)
         return smtp_server.serve(machine, context, peer)
 

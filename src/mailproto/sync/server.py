@@ -141,7 +141,8 @@ class Server:
         try:
             # The address that accept() told: a client that has reset the connection has none any
             # more, but what it sent before can still be read.
-            driver.run(factory(Peer.of(remote, connection.getsockname())))
+            local: object = connection.getsockname()
+            driver.run(factory(Peer.of(remote, local, starttls=tls is not None)))
         except (MailError, OSError):
             # Peers that vanish or fail the handshake are daily life.
             pass

@@ -18,8 +18,7 @@ from mailproto.cli.certificate import CertificateFiles
 from mailproto.errors import AuthenticationFailed, MailError, SecurityError
 from mailproto.flows.services import Services
 from mailproto.flows.smtp_delivery import Delivery, Role
-from mailproto.flows.smtp_listening import sessions
-from mailproto.flows.smtp_server import Context
+from mailproto.flows.smtp_server import Context, serve
 from mailproto.flows.tls import client_context, server_context
 
 TLS_1_2: Final = ssl.TLSVersion.TLSv1_2
@@ -78,7 +77,7 @@ class House:
         )
         factories = {
             "smtp": services.sessions("smtps"),
-            "lmtp": sessions(lmtp, implicit_tls=True, starttls=False),
+            "lmtp": lambda peer: serve(lmtp.machine(tls=True), lmtp, peer),
             "imap": services.sessions("imaps"),
             "pop3": services.sessions("pop3s"),
         }

@@ -28,6 +28,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "imap_client": ("mailproto", "imapclient", "imap_codec"),
     "imap_server": ("mailproto", "pymap"),
     "pop3_client": ("mailproto", "poplib"),
+    "pop3_client_octets": ("mailproto",),
     "pop3_client_list": ("mailproto", "poplib"),
     "pop3_client_uidl": ("mailproto", "poplib"),
     "pop3_server": ("mailproto", "twisted"),

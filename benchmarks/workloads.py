@@ -166,6 +166,12 @@ def pop3_client_retr_small(units: int) -> Job:
     return retrievals(data.normal_content(2 * KIB), units)
 
 
+@workload(role="pop3_client_octets", unit="octet", units=1_000_000)
+def pop3_client_octet_by_octet(units: int) -> Job:
+    """POP3 client, RETR of text that arrives octet by octet"""
+    return retrievals(data.normal_content(units), 1)
+
+
 @workload(role="pop3_client_list", unit="line", units=100_000)
 def pop3_client_list(units: int) -> Job:
     """POP3 client, LIST of 100,000 messages"""

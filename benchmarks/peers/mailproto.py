@@ -30,12 +30,13 @@ def pop3_transaction_state():
 def retrieve(client, chunks):
     """One RETR: the message's octets."""
     need_data, body_class, end_class = pop3.NEED_DATA, pop3.Body, pop3.EndOfMessage
+    receive_data, next_event = client.receive_data, client.next_event
     client.send(pop3.Retr(1))
     client.data_to_send()
     body = []
     for chunk in chunks:
-        client.receive_data(chunk)
-        while (event := client.next_event()) is not need_data:
+        receive_data(chunk)
+        while (event := next_event()) is not need_data:
             kind = type(event)
             if kind is body_class:
                 body.append(event.data)
@@ -56,6 +57,13 @@ def pop3_client(given):
         return messages
 
     return Prepared(run)
+
+
+def pop3_client_octets(given):
+    wire, _ = given
+    chunks = in_chunks(wire, 1)
+    client = pop3_transaction_state()
+    return Prepared(lambda: [retrieve(client, chunks)])
 
 
 def listing(command, chunks):
@@ -271,6 +279,14 @@ def smtp_client(given):
 OK, GO_AHEAD = b"250 2.0.0 OK\r\n", b"354 End data with <CR><LF>.<CR><LF>\r\n"
 
 
+def repeated(submit, count):
+    """What that many transactions have sent as content."""
+    sent = []
+    for _ in range(count):
+        keep(sent, submit())
+    return sent
+
+
 def smtp_submission(given):
     """Whole transactions, one command at a time."""
     content, count = given
@@ -292,7 +308,7 @@ def smtp_submission(given):
         client.send(smtp.Body(content))
         return ask(smtp.EndOfMessage(), OK)
 
-    return Prepared(lambda: [submit() for _ in range(count)])
+    return Prepared(lambda: repeated(submit, count))
 
 
 def smtp_submission_pipelined(given):
@@ -317,7 +333,7 @@ def smtp_submission_pipelined(given):
         assert client.next_event().positive
         return sent
 
-    return Prepared(lambda: [submit() for _ in range(count)])
+    return Prepared(lambda: repeated(submit, count))
 
 
 # --------------------------------------------------------------------------- SMTP over loopback

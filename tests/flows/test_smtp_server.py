@@ -697,6 +697,50 @@ def test_a_later_XCLIENT_keeps_whence_and_forgets_what_was_said_of_the_session()
     ]
 
 
+@pytest.mark.parity("smtp-server XFORWARD")
+def test_what_XFORWARD_says_is_of_one_transaction() -> None:
+    seen: list[dict[str, str]] = []
+
+    class Watcher(Keeper):
+        def end(self) -> None:
+            seen.append(dict(self.origin.attributes))
+
+    ctx = Context(
+        lambda origin: Watcher(origin, []), Shutdown(), trusts_forwarding=lambda peer: True
+    )
+    said: list[smtp.XClient | smtp.XForward | None] = [
+        smtp.XClient((("NAME", "gate.example"),)),
+        smtp.XForward((("NAME", "spike.example"), ("ADDR", "192.0.2.1"))),
+        smtp.XForward((("HELO", "spike"),)),
+        None,
+        None,
+        smtp.XForward((("IDENT", "1"),)),
+        None,
+        smtp.XForward((("IDENT", "2"),)),
+        None,
+    ]
+
+    def forwarder() -> Flow[None]:
+        client = Session(smtp.Client(), "me")
+        yield from client.begin()
+        for command in said:
+            if command is None:
+                yield from client.send(b"x\r\n", "a@b", ["c@d"])
+                continue
+            yield from client.call(command)
+            if isinstance(command, smtp.XClient):
+                yield from client.hello()
+
+    converse(forwarder(), serve(ctx.machine(), ctx, Peer("192.0.2.9", 1, "192.0.2.1", 25)))
+    gate = {"NAME": "gate.example"}
+    assert seen == [
+        {"NAME": "spike.example", "ADDR": "192.0.2.1", "HELO": "spike"},
+        gate,
+        {**gate, "IDENT": "1"},
+        {**gate, "IDENT": "2"},
+    ]
+
+
 @pytest.mark.parametrize(("by", "code"), [(3600, 501), (999_999_999, 250)])
 def test_a_session_knows_the_time(by: int, code: int) -> None:
     """RFC 4865 section 5.2: what is held for years cannot be delivered within the hour."""

@@ -57,7 +57,8 @@ class Origin:
     account: str | None = None
     """The account that AUTH has opened, or that a trusted client has named by XCLIENT."""
     attributes: Mapping[str, str] = MappingProxyType({})
-    """What a trusted client has said by XCLIENT or XFORWARD: ``NAME``, ``ADDR`` and so on."""
+    """What a trusted client has said by XCLIENT, and by XFORWARD of this transaction: ``NAME``,
+    ``ADDR`` and so on."""
 
 
 class Handler(ABC):

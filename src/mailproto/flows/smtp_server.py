@@ -207,6 +207,9 @@ class _Session:
         if trusts is not None and peer is not None and trusts(peer):
             machine.offer = evolve(machine.offer, forwarding=True)
         self._in_transaction = False
+        # What XCLIENT has said, and whether MAIL has followed what XFORWARD has said since.
+        self._stands_for: Mapping[str, str] = MappingProxyType({})
+        self._forwarded: bool | None = None
         # The refusal that a piece of content has met; the rest of it is dropped.
         self._refusal: Reply | None = None
         self._content_begun = False
@@ -397,6 +400,8 @@ class _Session:
 
     def mail(self, event: Mail) -> Flow[None] | None:
         self._in_transaction = True
+        if self._forwarded is not None:
+            self._begin_forwarded()
         given = self._handler.mail(event)
         if given is not None:
             return self._decided(event, given)
@@ -508,16 +513,28 @@ class _Session:
         login = named.get("LOGIN", _UNAVAILABLE[0])
         origin.account = None if login in _UNAVAILABLE else login
         origin.hello, origin.extended = "", False
-        kept = {k: v for k, v in origin.attributes.items() if k not in _OF_ONE_XCLIENT}
-        origin.attributes = MappingProxyType({**kept, **named})
+        kept = {k: v for k, v in self._stands_for.items() if k not in _OF_ONE_XCLIENT}
+        self._stands_for = origin.attributes = MappingProxyType({**kept, **named})
+        self._forwarded = None
         self._machine.accept()
 
     def forward(self, event: XForward) -> Flow[None]:
+        if self._forwarded:
+            self._origin.attributes = self._stands_for
         self._origin.attributes = MappingProxyType(
             {**self._origin.attributes, **dict(event.attributes)}
         )
+        self._forwarded = False
         self._machine.accept()
         yield from ()
+
+    def _begin_forwarded(self) -> None:
+        """What XFORWARD has said is of one transaction, the next (XFORWARD_README)."""
+        if self._forwarded:
+            self._origin.attributes = self._stands_for
+            self._forwarded = None
+        else:
+            self._forwarded = True
 
     def verify(self, event: Vrfy) -> Flow[None]:
         self._reply((yield from self._decide(lambda: self._handler.verify(event.text))))

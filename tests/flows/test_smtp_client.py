@@ -562,6 +562,11 @@ def test_P04_an_envelope_that_makes_no_sense(
         next(session().send(content, sender, recipients))
 
 
+def test_one_text_is_not_read_letter_by_letter() -> None:
+    with pytest.raises(TypeError, match=r"write \['a@b'\]"):
+        next(session().send(b"x", "a@b", "a@b"))
+
+
 # ------------------------------------------------------------------------------ EmailMessage
 
 

@@ -27,7 +27,8 @@ def envelope_of(
 ) -> tuple[Mail, list[Rcpt]]:
     """The paths as given, and those of the header of a ``Message`` where they are not.
 
-    Raises ValueError where there are none, AddressError for text that is no address.
+    Raises ValueError where there are none, AddressError for text that is no address, TypeError for
+    one text instead of several.
     """
     message = content if isinstance(content, Message) else None
     if reverse_path is None:
@@ -41,6 +42,8 @@ def envelope_of(
         if message is None:
             raise ValueError("octets have no envelope: give the forward-paths")
         forward_paths = recipients_of(message)
+    elif isinstance(forward_paths, str):
+        raise TypeError(f"forward_paths are several: write [{forward_paths!r}]")
     recipients = [_recipient(path) for path in forward_paths]
     if not recipients:
         raise ValueError("a message needs at least one recipient")

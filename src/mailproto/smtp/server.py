@@ -268,7 +268,9 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             self._content = content = IncomingContent(
                 self._policy.bare_newlines, self._limits.content, self._session.resumed
             )
-            return self._read_content(content)
+            # Most often the client has waited for the 354.
+            waiting = len(self._input) or self._input.ended
+            return self._read_content(content) if waiting else NEED_DATA
         if state is State.GREETING:
             if self._policy.refuse_early_talkers and len(self._input):
                 raise RemoteProtocolError("octets before the greeting", _EARLY)

@@ -132,7 +132,8 @@ def test_the_command_line(
         monkeypatch.setenv("MAILPROTO_PASSWORD", "secret")
         for line in (send, fetch):
             known = {**{old: str(new) for old, new in ports.items()}, "CERTIFICATE": str(served.ca)}
-            assert main([known.get(word, word) for word in line.split()[1:]]) == 0
+            words: list[str] = line.split()[1:]
+            assert main([known.get(word, word) for word in words]) == 0
     sent, listed = capsys.readouterr().out.splitlines()
     assert sent.startswith("delivered alice@example.com: 250 ")
     assert listed.startswith("1\t")

@@ -276,3 +276,43 @@ def test_new_mail_needs_a_place_that_remembers(
         status = int(exit_.code or 0)
     assert status == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_P20_what_a_server_does_beside_the_RFCs_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server without CAPA and UIDL; each departure is told once, and mail comes all the same."""
+    script = transcript("""
+        S: +OK
+        C: CAPA
+        S: -ERR
+        C: USER bob
+        S: +ok
+        C: PASS secret
+        S: +ok
+        C: UIDL
+        S: -ERR
+        C: LIST
+        S: +OK
+        S: 1 20
+        S: .
+        C: RETR 1
+        S: +OK
+        S: Subject: x
+        S:
+        S: text
+        S: .
+        C: QUIT
+        S: +OK
+    """)
+    monkeypatch.setenv("MAILPROTO_PASSWORD", "secret")
+    with sync.Server() as server:
+        port = server.listen("127.0.0.1", 0, lambda client: peer(script))
+        options = ["--tls=none", "--allow-insecure-auth", "--user=bob", "--protocol=pop3"]
+        given = [*options, "--new", f"--output={tmp_path}"]
+        assert main(["fetch", "--host=127.0.0.1", f"--port={port}", *given]) == 0
+    told = capsys.readouterr()
+    assert told.out == "1 received, 0 removed, 1 left\n"
+    names = ("NO_CAPA", "STATUS_SPELLING", "NO_UIDL")
+    assert told.err == "".join(f"the server departs from the RFCs: {name}\n" for name in names)
+    assert [file.read_bytes() for file in tmp_path.glob("*.eml")] == [b"Subject: x\r\n\r\ntext\r\n"]

@@ -31,7 +31,7 @@ from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.serialize import serialize_reply
 from mailproto.smtp.states import ON_SUCCESS
 
-__all__ = ["CANONICAL", "status_of"]
+__all__ = ["CANONICAL", "USUAL", "status_of"]
 
 _OK: Final[Mapping[type, Reply]] = {
     Mail: Reply(250, "OK", EnhancedCode(2, 1, 0)),
@@ -58,19 +58,20 @@ _SUCCESS: Final = {
     **dict.fromkeys((Auth, AuthResponse), EnhancedCode(2, 7, 0)),
 }
 CANONICAL: Final = tuple(
-    {
-        kind: (
-            reply.code,
-            serialize_reply(reply, enhanced=enhanced),
-            ON_SUCCESS.get(kind),
-            NOTES.get(kind),
-        )
-        for kind, reply in _OK.items()
-    }
+    {kind: (reply.code, serialize_reply(reply, enhanced=enhanced)) for kind, reply in _OK.items()}
     for enhanced in (False, True)
 )
-"""How they go over the wire, without enhanced status codes and with them, the state that follows if
-it is always the same, and what else is to be noted."""
+"""Code, and how they go over the wire, without enhanced status codes and with them."""
+
+USUAL: Final = tuple(
+    {
+        kind: (data, ON_SUCCESS[kind], NOTES.get(kind))
+        for kind, (_, data) in answers.items()
+        if kind in ON_SUCCESS
+    }
+    for answers in CANONICAL
+)
+"""Those of them after which the state is always the same: it, and what else is to be noted."""
 
 
 def status_of(kind: type, code: int) -> EnhancedCode | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import evolve
 
@@ -29,7 +29,7 @@ from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.address import NULL_PATH, check_domain
 from mailproto.smtp.bounds import too_large
-from mailproto.smtp.canonical import CANONICAL, status_of
+from mailproto.smtp.canonical import CANONICAL, USUAL, status_of
 from mailproto.smtp.commands import (
     Auth,
     AuthCancel,
@@ -64,6 +64,8 @@ from mailproto.smtp.states import NAMES, SUCCESS, State
 from mailproto.smtp.url import redacted
 
 __all__ = ["Server"]
+
+_Usual: TypeAlias = Mapping[type, tuple[bytes, State, Callable[..., None] | None]]
 
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _AUTHENTICATING: Final = State.AUTHENTICATING
@@ -103,7 +105,6 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     """
 
     __slots__ = (
-        "_canonical",
         "_content",
         "_due",
         "_in_hand",
@@ -112,6 +113,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         "_session",
         "_skip",
         "_supplied",
+        "_usual",
     )
 
     def __init__(
@@ -141,8 +143,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             now,
         )
         self._limits = self._policy.limits
-        self._canonical = CANONICAL[self._policy.offer.enhanced_codes]
         super().__init__(tls=tls, trace=trace)
+        self._usual = self._usual_answers()
 
     def _begin(self) -> None:
         self._session = Session(self._tls)
@@ -212,7 +214,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     @offer.setter
     def offer(self, offer: Offer) -> None:
         self._policy.offer = offer
-        self._canonical = CANONICAL[offer.enhanced_codes]
+        self._usual = self._usual_answers()
 
     @property
     def trailing_data(self) -> bytes:
@@ -445,17 +447,12 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         """
         event = self._in_hand
         try:
-            code, data, state, note = self._canonical[type(event)]
+            data, state, note = self._usual[type(event)]
         except KeyError:
             self._accept_otherwise(event)
             return
-        if state is None or self._due > 1:
-            self._accept_each(code, data)
-            return
         # The same with fewer questions, for what comes most often.
         self._output.write(data)
-        if self._trace is not None:
-            self._trace("S", data[:-2])
         self._in_hand = None
         self._due = 0
         session = self._session
@@ -463,19 +460,22 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if note is not None:
             note(session, event, self._policy)
 
-    def _accept_each(self, code: int, data: bytes) -> None:
-        """Give the canonical answer as often as it is due."""
-        while True:
-            self._write(data)
-            self._answered(code)
-            if not self._due:
-                return
+    def _usual_answers(self) -> _Usual:
+        """What ``accept()`` can do by itself: nothing that is traced, or due more than once."""
+        if self._policy.lmtp or self._trace is not None:
+            return {}
+        return USUAL[self._policy.offer.enhanced_codes]
 
     def _accept_otherwise(self, event: ServerEvent | None) -> None:
-        """Accept the greeting, or what has no reply that is always the same."""
         kind = type(event)
+        canonical = CANONICAL[self._policy.offer.enhanced_codes].get(kind)
         if event is None or self._failure is not None:
             self.send(self._policy.greeting())
+        elif canonical is not None:
+            code, data = canonical
+            for _ in range(self._due or 1):
+                self._write(data)
+                self._answered(code)
         elif isinstance(event, _ANSWERED):
             for _ in range(self._due or 1):
                 self.send(event.reply)

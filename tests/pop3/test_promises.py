@@ -400,6 +400,7 @@ def test_P08_P13_limits_are_final_however_the_input_is_cut(
         (pop3.Uidl(), b"1 odd id\r\n"),
         (pop3.Retr(1), b".\r"),
         (pop3.Retr(1), b"\r\n..\r\n"),
+        (pop3.Retr(1, 2**31), b"\r\n..\r\n"),
     ],
 )
 def test_P09_time_is_linear_in_the_octets(asked: pop3.Command, unit: bytes, size: int) -> None:

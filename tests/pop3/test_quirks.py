@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mailproto import pop3
 from mailproto.pop3 import Quirk
-from mailproto.testing import assert_chop_invariant
-from mailproto.testing.chop import joined
+from mailproto.testing import assert_chop_invariant, outcome
+from mailproto.testing.chop import joined, octets, random_cuts
 
 Met = list[tuple[Quirk, pop3.Command | None]]
 
@@ -104,8 +104,8 @@ def test_P20_P21_nothing_else_is_taken_for_the_end(
 
 
 def test_P21_a_message_without_an_end_is_never_complete() -> None:
-    for octets, wire in ((9, b"text.\r\n"), (3, b"text.\r\n"), (None, b"text.\r\n")):
-        events, quirks = received(octets, wire)
+    for told, wire in ((9, b"text.\r\n"), (3, b"text.\r\n"), (None, b"text.\r\n")):
+        events, quirks = received(told, wire)
         assert events == [pop3.Body(b"text.\r\n+OK done")]
         assert quirks == frozenset()
 
@@ -121,6 +121,20 @@ def test_P20_with_sizes_that_are_right_any_content_comes_whole(raw: bytes, prope
     events, quirks = received(len(content), wire)
     assert events == message(content if whole else content + b"\r\n")
     assert quirks == (frozenset() if whole or proper else {Quirk.MISSING_CRLF})
+
+
+ENDS = st.lists(
+    st.sampled_from([b"x", b".", b"\r\n", b"\r", b"\n", b"+OK\r\n", b".\r\n"]), max_size=12
+)
+
+
+@settings(max_examples=60)
+@given(ENDS.map(b"".join), st.integers(0, 30), st.integers(0, 99))
+def test_P01_P11_any_octets_where_an_end_was_told(data: bytes, told: int, seed: int) -> None:
+    wire = b"+OK\r\n" + data
+    whole = outcome(lambda: make(told), [wire], silent)
+    assert outcome(lambda: make(told), random_cuts(wire, seed), silent) == whole
+    assert outcome(lambda: make(told), octets(wire), silent) == whole
 
 
 @pytest.mark.parity("pop3-client quirks", "pop3-client lines of real mail")

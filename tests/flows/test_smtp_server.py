@@ -566,6 +566,24 @@ def test_smtplib_sends_to_our_server() -> None:
     assert bodies == [expected, b"spam\r\n"]
 
 
+class LineFeeds(smtplib.SMTP):
+    """Ends its command lines as a script does that nobody has told of CRLF."""
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        self.send(f"{cmd} {args}".rstrip() + "\n")
+
+
+@pytest.mark.parity("smtp-server bare LF in commands")
+def test_P25_a_client_of_line_feeds_is_served_where_they_are_repaired() -> None:
+    log: list[object] = []
+    ctx = context(log, bare_newlines=smtp.BareNewlines.REPAIR)
+    with SyncServer(ctx.shutdown) as server:
+        port = server.listen("127.0.0.1", 0, lambda at: serve(ctx.machine(), ctx, at))
+        with LineFeeds("127.0.0.1", port, timeout=20) as client:
+            client.sendmail("a@b", ["c@d"], b"hello\r\n")
+    assert [entry for entry in log if isinstance(entry, bytes)] == [b"hello\r\n"]
+
+
 # -------------------------------------------------------------------------------------- chunks
 
 

@@ -20,7 +20,7 @@ ALICE = smtp.Mailbox("alice", "example.com")
 
 
 def accept(server: smtp.Server, event: object) -> None:
-    if not isinstance(event, smtp.Body):
+    if not isinstance(event, smtp.Body | smtp.RepairedLine):
         server.accept()
 
 

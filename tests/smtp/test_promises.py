@@ -26,7 +26,7 @@ def accept(server: smtp.Server, event: object) -> None:
     if isinstance(event, smtp.Auth | smtp.AuthResponse):
         data = event.data if isinstance(event, smtp.AuthResponse) else event.initial_response
         server.send(smtp.Challenge(b"x") if data is None else smtp.Reply(535, "no"))
-    elif not isinstance(event, smtp.Body):
+    elif not isinstance(event, smtp.Body | smtp.RepairedLine):
         server.accept()
 
 

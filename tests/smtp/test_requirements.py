@@ -165,12 +165,12 @@ def test_P19_RFC_4954_section_8_an_unknown_submitter_is_xtext_too(value: str) ->
 
 
 @pytest.mark.parity("smtp-server bare LF in commands")
-@pytest.mark.parametrize("policy", smtp.BareNewlines)
+@pytest.mark.parametrize("policy", [smtp.BareNewlines.REJECT, smtp.BareNewlines.PASS])
 @pytest.mark.parametrize(
     "line",
     ["NOOP x\ny", "NOOP\n", "NO\rOP", "NOOP x\r", "RSET\n.\n", "MAIL FROM:<a@b>\nRCPT TO:<c@d>"],
 )
-def test_P12_P25_RFC_5321_section_2_3_8_a_bare_newline_never_ends_a_command(
+def test_P12_P25_RFC_5321_section_2_3_8_a_bare_newline_does_not_end_a_command(
     line: str, policy: smtp.BareNewlines
 ) -> None:
     machine = server(bare_newlines=policy)

@@ -32,7 +32,11 @@ _DENSE: Final = 256
 
 
 class BareNewlines(enum.Enum):
-    """What a receiver does with a CR or LF in content that is not part of a CRLF."""
+    """What a receiver does with a CR or LF that is not part of a CRLF.
+
+    Content ends at CRLF.CRLF under each of them. In command lines of SMTP, REPAIR ends a line at
+    each, and the others leave them to the grammar, which refuses them.
+    """
 
     REJECT = "reject"
     """Deliver nothing from the first one on; the content cannot be accepted."""

@@ -67,7 +67,7 @@ class Machine(ABC, Generic[Event, Item]):
     __slots__ = ("_awaiting_tls", "_failure", "_input", "_output", "_tls", "_trace")
 
     def __init__(self, *, tls: bool = False, trace: Trace | None = None) -> None:
-        self._input = Framer()
+        self._input = self._framer()
         self._output = Outbox()
         self._failure: RemoteProtocolError | None = None
         self._awaiting_tls = False
@@ -139,7 +139,7 @@ class Machine(ABC, Generic[Event, Item]):
             return
         self._awaiting_tls = False
         self._tls = True
-        self._input = Framer()
+        self._input = self._framer()
         self._output.clear()
         self._begin()
 
@@ -154,6 +154,10 @@ class Machine(ABC, Generic[Event, Item]):
     @abstractmethod
     def _advance(self) -> Event | ConnectionClosed | Signal:
         """Make one event of the input."""
+
+    def _framer(self) -> Framer:
+        """An empty buffer for the input."""
+        return Framer()
 
     def _hint_for(self, error: RemoteProtocolError, *, line_too_long: bool) -> object:
         """The reply that a server may send before it closes; clients have none."""

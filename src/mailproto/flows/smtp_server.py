@@ -76,6 +76,7 @@ from mailproto.smtp import (
     OtherCommand,
     Quit,
     Rcpt,
+    RepairedLine,
     Reply,
     Rset,
     Server,
@@ -138,7 +139,7 @@ class Context:
     """Whether clients that have logged in are believed about the AUTH= of MAIL; from all others
     handlers get ``NULL_PATH`` (RFC 4954 section 5)."""
     bare_newlines: BareNewlines = BareNewlines.REJECT
-    """What becomes of a CR or LF in content that is no CRLF."""
+    """What becomes of a CR or LF that is no CRLF, in content and in command lines."""
     limits: SMTPServerLimits = SMTPServerLimits()
     timeout: float | None = None
     """Seconds for one command or 64 KiB of content instead of the RFC's five minutes."""
@@ -391,6 +392,9 @@ class _Session:
     def accept(self, _: object) -> None:
         """Let the machine answer alone."""
         self._machine.accept()
+
+    def pass_over(self, _: object) -> None:
+        """What waits for no answer."""
 
     def hello(self, event: Ehlo | Helo | Lhlo) -> Flow[None]:
         yield from self.abandon()
@@ -661,6 +665,7 @@ _STEPS: Final[Mapping[type, Callable[..., Flow[None] | None]]] = {
     Invalid: _Session.accept,
     Burl: _Session.burl,
     OtherCommand: _Session.other,
+    RepairedLine: _Session.pass_over,
     Signal: _Session.pause,
     ConnectionClosed: _Session.closed,
 }

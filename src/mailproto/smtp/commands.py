@@ -46,6 +46,7 @@ __all__ = [
     "OtherCommand",
     "Quit",
     "Rcpt",
+    "RepairedLine",
     "Rset",
     "ServerEvent",
     "StartTLS",
@@ -314,6 +315,17 @@ class EndOfChunk:
 
 
 @frozen
+class RepairedLine:
+    """A bare CR or LF has ended the line that is yielded next, as ``BareNewlines.REPAIR`` has it.
+
+    The octets of an AUTH exchange are not kept. Nothing is to be answered.
+    """
+
+    line: bytes
+    """As received, without its end."""
+
+
+@frozen
 class Invalid:
     """A line that has only one answer: malformed, out of sequence or beyond a limit.
 
@@ -378,5 +390,5 @@ Command: TypeAlias = (
 )
 """What a client may send."""
 
-ServerEvent: TypeAlias = Command | EndOfChunk | Invalid | BadContent
-"""What a server may yield. Everything but ``Body`` waits for an answer."""
+ServerEvent: TypeAlias = Command | EndOfChunk | RepairedLine | Invalid | BadContent
+"""What a server may yield. Everything but ``Body`` and ``RepairedLine`` waits for an answer."""

@@ -25,6 +25,7 @@ from mailproto._core.machine import (
     Signal,
     Trace,
 )
+from mailproto._core.repairing import RepairingFramer
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.sasl import wire
 from mailproto.smtp.address import NULL_PATH, check_domain
@@ -47,6 +48,7 @@ from mailproto.smtp.commands import (
     Invalid,
     Mail,
     OtherCommand,
+    RepairedLine,
     ServerEvent,
     StartTLS,
     Vrfy,
@@ -157,6 +159,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         # Octets of a refused chunk that are yet to come, before its refusal is yielded.
         self._skip: tuple[int, Invalid] | None = None
 
+    def _framer(self) -> Framer:
+        repairs = self._policy.bare_newlines is BareNewlines.REPAIR
+        return RepairingFramer() if repairs else Framer()
+
     def start_tls(self) -> None:
         """Go on as a fresh machine under TLS; the client begins anew with EHLO (RFC 3207)."""
         super().start_tls()
@@ -253,7 +259,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         limits = self._limits
         line = self._input.line(limits.authentication_line)
         if line is None:
-            return self._at_end_of_input() if self._input.ended else NEED_DATA
+            return self._without_line(self._input)
         if state is _AUTHENTICATING:
             self._in_hand = event = self._read_response(line)
             return event
@@ -336,6 +342,13 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     def _check_first_octet(self) -> None:
         if begins_tls(self._input):
             raise RemoteProtocolError("a TLS handshake where plain text was expected", _NOT_TLS)
+
+    def _without_line(self, source: Framer) -> RepairedLine | ConnectionClosed | Signal:
+        """No line has come, or one of which something is to be told before."""
+        if isinstance(source, RepairingFramer) and (line := source.bare) is not None:
+            hidden = self._session.state is _AUTHENTICATING
+            return RepairedLine(_HIDDEN if hidden else _without_secret(line))
+        return self._at_end_of_input() if source.ended else NEED_DATA
 
     def _at_end_of_input(self) -> ConnectionClosed:
         if len(self._input):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import imaplib
+import poplib
+import smtplib
+
 import pytest
 
+from mailproto import sync
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.flows.effects import Read, StartTLS, Write
@@ -37,3 +42,20 @@ def test_each_name_greets_in_its_protocol(name: str) -> None:
 def test_any_other_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is none of smtp, submission"):
         services().sessions(name)
+
+
+def test_P06_no_name_makes_TLS_of_a_connection_that_is_clear() -> None:
+    ours = services()
+    with sync.Server(ours.shutdown) as server:
+        ports = [
+            server.listen("127.0.0.1", 0, ours.sessions(name))
+            for name in ("smtps", "imaps", "pop3s")
+        ]
+        with smtplib.SMTP("127.0.0.1", ports[0], timeout=20) as smtp:
+            smtp.ehlo()
+            assert "auth" not in smtp.esmtp_features
+        with imaplib.IMAP4("127.0.0.1", ports[1], timeout=20) as imap:
+            assert "LOGINDISABLED" in imap.capabilities
+        pop3 = poplib.POP3("127.0.0.1", ports[2], timeout=20)
+        assert not {"USER", "SASL"} & set(pop3.capa())
+        pop3.quit()

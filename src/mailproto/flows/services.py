@@ -74,17 +74,18 @@ class Services:
     shutdown: Shutdown = field(factory=Shutdown)
 
     def sessions(self, name: str) -> SessionFactory:
-        """The sessions of one of ``PORTS``; raises ValueError for any other name."""
+        """The sessions of one of ``PORTS``; raises ValueError for any other name.
+
+        Those of ``IMPLICIT_TLS`` want a listener with ``implicit_tls``; on any other they are what
+        their namesakes are, for whether a session is under TLS is asked of its connection.
+        """
         if name not in PORTS:
             raise ValueError(f"{name!r} is none of {', '.join(PORTS)}")
-        implicit = name in IMPLICIT_TLS
         if name in _ROLES:
-            return self._smtp(_ROLES[name], implicit)
-        if name.startswith("imap"):
-            return self._imap(implicit)
-        return self._pop3(implicit)
+            return self._smtp(_ROLES[name])
+        return self._imap() if name.startswith("imap") else self._pop3()
 
-    def _smtp(self, role: Role, implicit: bool) -> SessionFactory:
+    def _smtp(self, role: Role) -> SessionFactory:
         context = delivery_context(
             role,
             store=self.store,
@@ -98,9 +99,9 @@ class Services:
             limits=self.smtp_limits,
         )
         context = evolve(context, greeting_delay=self.greeting_delay)
-        return sessions(context, implicit_tls=implicit, trace=self.trace)
+        return sessions(context, trace=self.trace)
 
-    def _imap(self, implicit: bool) -> SessionFactory:
+    def _imap(self) -> SessionFactory:
         context = imap_server.Context(
             self.store,
             self.directory,
@@ -112,13 +113,14 @@ class Services:
         )
 
         def session(peer: Peer) -> Flow[None]:
-            starttls = not implicit and peer.starttls
-            machine = context.machine(tls=implicit, starttls=starttls, trace=self.trace)
+            tls = peer.secured is not None
+            starttls = peer.starttls and not tls
+            machine = context.machine(tls=tls, starttls=starttls, trace=self.trace)
             return imap_server.serve(machine, context, peer)
 
         return session
 
-    def _pop3(self, implicit: bool) -> SessionFactory:
+    def _pop3(self) -> SessionFactory:
         context = pop3_server.Context(
             self.store,
             self.directory,
@@ -131,8 +133,8 @@ class Services:
         )
 
         def session(peer: Peer) -> Flow[None]:
-            stls = not implicit and peer.starttls
-            machine = context.machine(tls=implicit, stls=stls, trace=self.trace)
+            tls = peer.secured is not None
+            machine = context.machine(tls=tls, stls=peer.starttls and not tls, trace=self.trace)
             return pop3_server.serve(machine, context, peer)
 
         return session

@@ -66,21 +66,18 @@ class Listening:
             insecure = options.get("allow_insecure_auth", False)
             options = {**options, "sasl": sasl.Offer(allow_insecure_auth=insecure)}
         context = smtp_server.Context(handler=handler, shutdown=Shutdown(), **options)
-        made = sessions(context, implicit_tls=implicit_tls, trace=trace)
-        return cls(made, context.shutdown)
+        return cls(sessions(context, trace=trace), context.shutdown)
 
 
-def sessions(
-    context: smtp_server.Context, *, implicit_tls: bool, trace: Trace | None = None
-) -> SessionFactory:
-    """The sessions of a listener, with TLS from the first octet, or STARTTLS where there can be.
+def sessions(context: smtp_server.Context, *, trace: Trace | None = None) -> SessionFactory:
+    """The sessions of a listener: under TLS where it has begun, or with STARTTLS where it can be.
 
     ``trace`` gets every line, without secrets.
     """
 
     def session(peer: Peer) -> Flow[None]:
-        starttls = not implicit_tls and peer.starttls
-        machine = context.machine(tls=implicit_tls, starttls=starttls, trace=trace)
+        tls = peer.secured is not None
+        machine = context.machine(tls=tls, starttls=peer.starttls and not tls, trace=trace)
         return smtp_server.serve(machine, context, peer)
 
     return session

@@ -316,3 +316,41 @@ def test_P20_what_a_server_does_beside_the_RFCs_is_told(
     names = ("NO_CAPA", "STATUS_SPELLING", "NO_UIDL")
     assert told.err == "".join(f"the server departs from the RFCs: {name}\n" for name in names)
     assert [file.read_bytes() for file in tmp_path.glob("*.eml")] == [b"Subject: x\r\n\r\ntext\r\n"]
+
+
+def test_what_a_server_refuses_is_told_and_the_rest_is_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = transcript("""
+        S: +OK
+        C: CAPA
+        S: -ERR
+        C: USER bob
+        S: +OK
+        C: PASS secret
+        S: +OK
+        C: UIDL
+        S: +OK
+        S: 1 a
+        S: 2 b
+        S: .
+        C: RETR 1
+        S: -ERR cannot be read
+        C: RETR 2
+        S: +OK
+        S: text
+        S: .
+        C: QUIT
+        S: +OK
+    """)
+    monkeypatch.setenv("MAILPROTO_PASSWORD", "secret")
+    with sync.Server() as server:
+        port = server.listen("127.0.0.1", 0, lambda client: peer(script))
+        options = ["--tls=none", "--allow-insecure-auth", "--user=bob", "--protocol=pop3"]
+        given = [*options, "--new", f"--output={tmp_path}"]
+        assert main(["fetch", "--host=127.0.0.1", f"--port={port}", *given]) == 1
+    told = capsys.readouterr()
+    assert told.out == "1 received, 0 removed, 2 left\n"
+    last = told.err.splitlines()[-1]
+    assert last == "message 1 stays on the server: RETR was refused: cannot be read"
+    assert [file.read_bytes() for file in tmp_path.glob("*.eml")] == [b"text\r\n"]

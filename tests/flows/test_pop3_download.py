@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
-from mailproto.errors import CommandFailed, ConnectionLost
+from mailproto.errors import CommandFailed, ConnectionLost, LocalProtocolError
 from mailproto.flows.effects import Effect, Flow, Read, Write
 from mailproto.flows.pop3_client import Session
 from mailproto.flows.pop3_download import ContentName, Downloaded, download
@@ -169,37 +169,134 @@ SCRIPT = """
 """
 
 
-def scripted(rest: str, arrivals: Kept) -> Downloaded:
+def scripted(rest: str, arrivals: Kept, *, leave_days: float = 0) -> Downloaded:
     session = Session(pop3.Client(tls=True))
 
     def client() -> Flow[Downloaded]:
         yield from session.greet()
         yield from session.login("alice", "secret")
-        return (yield from download(session, arrivals, now=0.0))
+        return (yield from download(session, arrivals, now=0.0, leave_days=leave_days))
 
     return converse(client(), peer(transcript(SCRIPT + rest)))[0]
 
 
-def test_two_messages_with_one_unique_id_are_one() -> None:
+def test_P22_messages_with_one_unique_id_are_each_received_once() -> None:
+    """RFC 1939 section 7 has identical messages share one; not all servers stop there."""
     arrivals = Kept()
-    rest = """
+    uidl = """
     S: +OK
     S: 1 same
-    S: 2 same
+    S: 2 other
+    S: 3 same
     S: .
+    """
+    first = """
     C: RETR 1
     S: +OK
-    S: text
+    S: one
     S: .
+    C: DELE 1
+    S: +OK
+    C: RETR 2
+    S: +OK
+    S: two
+    S: .
+    C: DELE 2
+    S: +OK
+    C: RETR 3
+    S: +OK
+    S: half a mess
+    """
+    with pytest.raises(ConnectionLost):
+        scripted(uidl + first, arrivals)
+    second = """
     C: DELE 1
     S: +OK
     C: DELE 2
     S: +OK
+    C: RETR 3
+    S: +OK
+    S: three
+    S: .
+    C: DELE 3
+    S: +OK
     C: QUIT
     S: +OK
     """
-    assert scripted(rest, arrivals) == Downloaded(1, 2, 0)
-    assert arrivals.messages == [b"text\r\n"]
+    assert scripted(uidl + second, arrivals) == Downloaded(1, 3, 0)
+    assert arrivals.messages == [b"one\r\n", b"two\r\n", b"three\r\n"]
+
+
+def test_P22_what_the_server_refuses_stays_and_the_rest_comes() -> None:
+    arrivals = Kept()
+    rest = """
+    S: +OK
+    S: 1 a
+    S: 2 b
+    S: 3 c
+    S: .
+    C: RETR 1
+    S: -ERR [SYS/PERM] cannot be read
+    C: RETR 2
+    S: +OK
+    S: two
+    S: .
+    C: DELE 2
+    S: -ERR read only
+    C: RETR 3
+    S: +OK
+    S: three
+    S: .
+    C: DELE 3
+    S: +OK
+    C: QUIT
+    S: +OK
+    """
+    done = scripted(rest, arrivals)
+    assert (done.received, done.removed, done.left) == (2, 1, 2)
+    assert {number: why.split()[0] for number, why in done.refused.items()} == {
+        1: "RETR",
+        2: "DELE",
+    }
+    assert arrivals.messages == [b"two\r\n", b"three\r\n"]
+    assert arrivals.times.keys() == {"b", "c"}
+    assert arrivals.discarded == 1
+
+
+def test_P20_P22_a_refused_message_is_not_forgotten_where_content_is_its_name() -> None:
+    """It is not told which of those remembered it is, so it would come a second time."""
+    listing = """
+    S: -ERR
+    C: LIST
+    S: +OK
+    S: 1 5
+    S: .
+    C: RETR 1
+    """
+    given = """
+    S: +OK
+    S: one
+    S: .
+    C: QUIT
+    S: +OK
+    """
+    refused = """
+    S: -ERR [SYS/TEMP] later
+    C: QUIT
+    S: +OK
+    """
+    arrivals = Kept()
+    runs = [scripted(listing + end, arrivals, leave_days=1) for end in (given, refused, given)]
+    assert [done.received for done in runs] == [1, 0, 0]
+    assert [len(done.refused) for done in runs] == [0, 1, 0]
+    assert arrivals.messages == [b"one\r\n"]
+
+
+@pytest.mark.parametrize("leave_days", [-1, float("nan")])
+def test_days_below_zero_are_refused_before_anything_is_asked(leave_days: float) -> None:
+    flow = download(Session(pop3.Client()), Kept(), now=0.0, leave_days=leave_days)
+    with pytest.raises(LocalProtocolError, match="None never"):
+        next(flow)
 
 
 def test_a_message_that_breaks_off_is_discarded() -> None:

@@ -198,10 +198,11 @@ class Client(connecting.Client):
         seconds since 1970, by default the clock's.
 
         However often a run is interrupted, every message is kept once, and none is removed before
-        it is kept. From a server without UIDL (``Quirk.NO_UIDL``) every run receives all that is
-        left there, to know it by its content. Raises CommandFailed if the server refuses UIDL
-        although it announces it or had it before, or could not remove what was deleted: the next
-        run does that then.
+        it is kept. One that the server refuses to give or to remove stays there, and
+        ``Downloaded.refused`` says why. From a server without UIDL (``Quirk.NO_UIDL``) every run
+        receives all that is left there, to know it by its content. Raises CommandFailed if the
+        server refuses UIDL although it announces it or had it before, or could not remove what was
+        deleted: the next run does that then.
         """
         at = time.time() if now is None else now
         flow = download(self.session, arrivals, now=at, leave_days=leave_days)

@@ -105,8 +105,10 @@ def _fetch_new(options: argparse.Namespace) -> int:
             done = client.download(arrivals, leave_days=leave_days)
     except StoreFailure as error:
         raise UsageError(str(error)) from error
+    for number, why in done.refused.items():
+        print(f"message {number} stays on the server: {printable(why)}", file=sys.stderr)
     print(f"{done.received} received, {done.removed} removed, {done.left} left")
-    return 0
+    return 1 if done.refused else 0
 
 
 def _maildrop(options: argparse.Namespace) -> sync.pop3.Client:

@@ -11,15 +11,18 @@ is told only after they have come: every run receives all that is left on the se
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from inspect import iscoroutine
 from typing import Final
+
+from attrs import field
 
 from mailproto import pop3
 from mailproto._core.frozen import frozen
 from mailproto.backend.downloads import Arrivals
 from mailproto.backend.store import Maybe
-from mailproto.errors import CommandFailed
+from mailproto.errors import CommandFailed, LocalProtocolError
 from mailproto.flows.effects import Flow, call_blocking
 from mailproto.flows.pop3_client import Session
 
@@ -43,6 +46,8 @@ class Downloaded:
     """Messages removed from the server."""
     left: int
     """Messages that stay on the server."""
+    refused: Mapping[int, str] = field(factory=dict[int, str], hash=False)
+    """Why the server refused RETR or DELE, by message number: the next run asks for these again."""
 
 
 def download(
@@ -52,31 +57,57 @@ def download(
 
     ``session`` is logged in. ``leave_days`` is how long a message stays on the server after it
     was received: 0 removes it at once, ``None`` never; ``now`` is the time in seconds, from the
-    same clock in every run. Raises CommandFailed if the server refuses UIDL although it announces
-    it or had it before, or could not remove what was deleted: the next run does that then. What
-    ``arrivals`` raises ends the session, and nothing is removed.
+    same clock in every run. A message that the server refuses to give or to remove stays there, and
+    the run goes on. Raises CommandFailed if the server refuses UIDL although it announces it or had
+    it before, or could not remove what was deleted: the next run does that then. What ``arrivals``
+    raises ends the session, and nothing is removed. Raises LocalProtocolError for ``leave_days``
+    below 0.
     """
+    if leave_days is not None and not leave_days >= 0:
+        raise LocalProtocolError(f"leave_days is {leave_days}: 0 removes at once, None never")
     kept = dict((yield from call_blocking(arrivals.kept)))
     unique_ids = yield from _unique_ids(session, kept)
     messages = (yield from session.list()) if unique_ids is None else unique_ids
+    names = _names(unique_ids or {})
     present: set[str] = set()
+    refused: dict[int, str] = {}
     received = removed = 0
     for message in messages:
-        unique_id = None if unique_ids is None else unique_ids[message]
-        # Identical messages may have one unique-id (RFC 1939 section 7): one of them is enough.
-        if unique_id is None or unique_id not in kept:
-            unique_id = yield from _receive(session, arrivals, message, unique_id, kept, now)
-            received += unique_id not in kept
-            kept.setdefault(unique_id, now)
-        present.add(unique_id)
-        if leave_days is not None and now - kept[unique_id] >= leave_days * _DAY:
-            yield from session.delete(message)
-            removed += 1
+        name = names.get(message)
+        try:
+            if name is None or name not in kept:
+                name = yield from _receive(session, arrivals, message, name, kept, now)
+                received += name not in kept
+                kept.setdefault(name, now)
+            present.add(name)
+            if leave_days is not None and now - kept[name] >= leave_days * _DAY:
+                yield from session.delete(message)
+                removed += 1
+        except CommandFailed as error:
+            refused[message] = str(error)
     yield from session.quit()
     gone = kept.keys() - present
-    if gone:
+    # By content, nothing tells which message was not seen.
+    if gone and not (refused and unique_ids is None):
         yield from call_blocking(arrivals.forget, gone)
-    return Downloaded(received, removed, len(messages) - removed)
+    return Downloaded(received, removed, len(messages) - removed, refused)
+
+
+def _names(unique_ids: Mapping[int, str]) -> Mapping[int, str]:
+    """What each message is remembered by: its unique-id, with a number where others have it too.
+
+    Identical messages may have one (RFC 1939 section 7), and on some servers others have as well.
+    """
+    if len(set(unique_ids.values())) == len(unique_ids):
+        return unique_ids
+    names: dict[int, str] = {}
+    seen: Counter[str] = Counter()
+    for message, unique_id in unique_ids.items():
+        seen[unique_id] += 1
+        # No unique-id has a space in it.
+        copy = "" if seen[unique_id] == 1 else f" {seen[unique_id]}"
+        names[message] = unique_id + copy
+    return names
 
 
 def _unique_ids(session: Session, kept: Mapping[str, float]) -> Flow[dict[int, str] | None]:
@@ -99,7 +130,7 @@ def _receive(
     session: Session,
     arrivals: Arrivals,
     message: int,
-    unique_id: str | None,
+    name: str | None,
     kept: Mapping[str, float],
     now: float,
 ) -> Flow[str]:
@@ -108,7 +139,7 @@ def _receive(
     content = ContentName()
 
     def take(data: bytes) -> Maybe[object]:
-        if unique_id is None:
+        if name is None:
             content.feed(data)
         return incoming.write(data)
 
@@ -123,7 +154,8 @@ def _receive(
         if iscoroutine(discarding):
             discarding.close()
         raise
-    name = content.name if unique_id is None else unique_id
+    if name is None:
+        name = content.name
     if name in kept:
         yield from call_blocking(incoming.discard)
     else:

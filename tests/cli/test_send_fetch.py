@@ -100,6 +100,22 @@ def test_envelope_from_the_header_and_no_bcc_on_the_wire(served: Served, tmp_pat
         assert served.fetch(user).endswith(b"\r\n" + wanted)
 
 
+def test_a_message_that_was_resent_goes_to_whom_it_was_resent_to(served: Served):
+    resent = (
+        b"Resent-Date: Mon, 01 Jan 2024 00:00:00 +0000\n"
+        b"Resent-From: alice@peer.test\n"
+        b"Resent-Bcc: bob@peer.test\n"
+    )
+    done = served.run("send", "smtp", "--tls=none", "-", stdin=resent + MESSAGE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [line.split(b":")[0] for line in done.stdout.splitlines()] == [
+        b"delivered bob@peer.test"
+    ]
+    received = served.fetch("bob")
+    assert b"Resent-From: alice@peer.test\r\n" in received
+    assert b"Bcc" not in received
+
+
 def test_recipients_by_option_leave_the_message_as_it_is(served: Served):
     options = ("--tls=none", "--from=", "--to=carol@peer.test", "-")
     done = served.run("send", "smtp", *options, stdin=MESSAGE)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import smtplib
 import time
 from collections.abc import Callable, Iterator
-from email import policy
+from email import message_from_bytes, policy
 from email.headerregistry import Address
 from email.message import EmailMessage, Message
 from typing import Any
@@ -679,6 +681,51 @@ def test_a_message_of_the_old_policy() -> None:
     assert b"DATA\r\nFrom: a@b.example\r\nTo: c@d.example\r\n\r\none\r\ntwo\r\n.\r\n" in sent(
         message, ""
     )
+
+
+RESENT = {
+    "Resent-Date": "Mon, 01 Jan 2024 00:00:00 +0000",
+    "Resent-From": "carol@b.example",
+    "Resent-To": "dave@d.example",
+    "Resent-Cc": "erin@d.example",
+    "Resent-Bcc": "frank@d.example",
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"Resent-Sender": "grace@b.example"}])
+def test_a_message_that_was_resent_goes_where_smtplib_sends_it(more: dict[str, str]) -> None:
+    fields = RESENT | more | {"From": "alice@b.example", "To": "bob@d.example"}
+    message = email(**fields, Bcc="heidi@d.example")
+
+    class Taken(smtplib.SMTP):
+        def ehlo_or_helo_if_needed(self) -> None: ...
+
+        def sendmail(self, from_addr: str, to_addrs: Any, msg: Any, *_: Any, **__: Any) -> Any:
+            self.sent = from_addr, to_addrs, msg
+
+    theirs = Taken()
+    theirs.send_message(message)
+    sender, recipients, content = theirs.sent
+    wire = sent(message, "250-8BITMIME\r\n")
+    assert b"MAIL FROM:<%s>" % sender.encode() in wire
+    assert sorted(re.findall(rb"RCPT TO:<(.*?)>", wire)) == sorted(r.encode() for r in recipients)
+    header = content.partition(b"\r\n\r\n")[0]
+    assert b"Bcc" not in header
+    assert b"DATA\r\n" + header + b"\r\n\r\n" in wire
+
+
+def test_where_a_message_goes_that_was_resent_twice_must_be_said() -> None:
+    message = email(From="alice@b.example", To="bob@d.example", **RESENT)
+    message["Resent-Date"] = RESENT["Resent-Date"]
+    with pytest.raises(LocalProtocolError, match="resent 2 times: give"):
+        sent(message, "")
+
+
+def test_text_without_a_charset_cannot_be_encoded_anew() -> None:
+    message = message_from_bytes("From: a@b\nTo: c@d\n\nGrüße\n".encode())
+    assert "Grüße".encode() in sent(message, "250-8BITMIME\r\n")
+    with pytest.raises(LocalProtocolError, match="without a charset"):
+        sent(message, "")
 
 
 @pytest.mark.parametrize("headers", [{"To": "a@b"}, {"From": "a@b"}, {"From": "a@b", "To": ""}])

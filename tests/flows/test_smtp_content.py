@@ -6,7 +6,7 @@ import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from email.message import EmailMessage
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,24 @@ def test_text_is_no_content(content: Any) -> None:
         source_of(content)
 
 
-@pytest.mark.parametrize("content", [["text"], iter(["text"]), 7])
+async def _text_asynchronously() -> AsyncIterator[Any]:
+    yield "text"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [["text"], iter(["text"]), [1, 2], StringIO("text"), _text_asynchronously()],
+    ids=lambda content: type(content).__name__,
+)
 def test_P21_what_is_not_octets_never_ends_a_message(content: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"content is octets, and its source gave (str|int)"):
         pieces(content)
+
+
+def test_a_number_is_no_content() -> None:
+    content: Any = 7
+    with pytest.raises(TypeError):
+        source_of(content)
 
 
 def test_P21_a_file_that_has_nothing_now_has_not_ended() -> None:
@@ -133,7 +147,7 @@ def test_P21_a_file_that_has_nothing_now_has_not_ended() -> None:
         def read(self, size: int, /) -> Any:
             return None
 
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="NoneType"):
         pieces(NotYet())
 
 

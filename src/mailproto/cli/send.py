@@ -23,7 +23,7 @@ from mailproto.cli.usage import (
 )
 from mailproto.errors import LocalProtocolError
 from mailproto.flows.pop3_content import CanonicalLines
-from mailproto.flows.smtp_message import recipients_of, sender_of
+from mailproto.flows.smtp_message import BLIND_FIELDS, recipients_of, sender_of
 from mailproto.flows.smtp_result import Outcome
 from mailproto.message.headers import Header
 from mailproto.smtp import NULL_PATH, ForwardPath, Mail, Mailbox, Rcpt, ReversePath
@@ -127,7 +127,12 @@ def _envelope(
         recipients: list[ForwardPath]
         if options.to is None:
             recipients = [*recipients_of(message)]
-            skip = [(field.start, field.end) for field in Header.parse(fields).all(b"Bcc")]
+            parsed = Header.parse(fields)
+            skip = sorted(
+                (field.start, field.end)
+                for name in BLIND_FIELDS
+                for field in parsed.all(name.encode())
+            )
         else:
             recipients = [Mailbox.parse(address) for address in options.to]
     except LocalProtocolError as error:

@@ -269,13 +269,14 @@ class Session(Conversation):
     ) -> Flow[SendResult]:
         """Send one message; what became of it for each recipient is data.
 
-        Without paths they are those of the header of a ``Message``: Sender or From, and To, Cc
-        and Bcc. A sender with parameters is given as ``Mail``, a recipient as ``Rcpt``, as a
-        server has received them; ``parameters`` and ``body`` say the same of MAIL beside an
-        address. ``size`` is the number of octets of content in pieces. BINARY_MIME has all octets
-        go as they are. With ``chunking`` BDAT is used, without it DATA; unsaid it is BDAT where
-        that saves a round trip. A small message then goes out together with its envelope, and a
-        connection lost before the server has said anything leaves the outcome unknown.
+        Without paths they are those of the header of a ``Message``: Sender or From, and To, Cc and
+        Bcc; of one that was resent the same of its Resent fields. A sender with parameters is given
+        as ``Mail``, a recipient as ``Rcpt``, as a server has received them; ``parameters`` and
+        ``body`` say the same of MAIL beside an address. ``size`` is the number of octets of content
+        in pieces. BINARY_MIME has all octets go as they are. With ``chunking`` BDAT is used,
+        without it DATA; unsaid it is BDAT where that saves a round trip. A small message then goes
+        out together with its envelope, and a connection lost before the server has said anything
+        leaves the outcome unknown.
 
         Raises LocalProtocolError, before anything is sent, for what cannot be sent, and
         DeliveryUnknown when the connection ends after the content was sent and before it was

@@ -103,7 +103,7 @@ class _Pieces(Source):
             piece = next(self._pieces, None)
             if piece is None:
                 return None
-            self._rest = memoryview(bytes(piece))
+            self._rest = memoryview(_octets(piece))
         taken, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         return bytes(taken)
 
@@ -113,9 +113,8 @@ class _File(Source):
         self._file = file
 
     def next(self) -> Flow[bytes | None]:
-        data = yield from call_blocking(self._file.read, PIECE)
         # Nothing but b"" is the end: not the None of a file that does not block.
-        return data if len(data) else None
+        return _octets((yield from call_blocking(self._file.read, PIECE))) or None
 
 
 class _Stream(Source):
@@ -124,7 +123,18 @@ class _Stream(Source):
 
     def next(self) -> Flow[bytes | None]:
         piece = yield from call(self._following)
-        return None if piece is None else bytes(piece)
+        return None if piece is None else _octets(piece)
 
     def _following(self) -> Awaitable[Octets | None]:
         return anext(self._stream, None)
+
+
+def _octets(piece: Octets) -> bytes:
+    """A piece of content. Raises TypeError for text, numbers and whatever else is none."""
+    if type(piece) is bytes:
+        return piece
+    try:
+        return bytes(memoryview(piece))
+    except TypeError as error:
+        kind = type(piece).__name__
+        raise TypeError(f"content is octets, and its source gave {kind}") from error

@@ -15,9 +15,12 @@ from mailproto.errors import LocalProtocolError
 from mailproto.flows.smtp_content import Content
 from mailproto.smtp import ForwardPath, Mail, Mailbox, Rcpt, ReversePath, SpecialPath
 
-__all__ = ["envelope_of", "flatten", "recipients_of", "sender_of"]
+__all__ = ["BLIND_FIELDS", "envelope_of", "flatten", "recipients_of", "sender_of"]
 
+_SENDER_FIELDS: Final = ("Sender", "From")
 _RECIPIENT_FIELDS: Final = ("To", "Cc", "Bcc")
+BLIND_FIELDS: Final = ("Bcc", "Resent-Bcc")
+"""What only the sender may see (RFC 5322 sections 3.6.3 and 3.6.6)."""
 
 
 def envelope_of(
@@ -57,38 +60,66 @@ def _recipient(path: ForwardPath | Rcpt | str) -> Rcpt:
 
 
 def sender_of(message: Message) -> Mailbox:
-    """The mailbox of Sender, or else the first of From. Raises LocalProtocolError."""
-    for name in ("Sender", "From"):
+    """The mailbox of Sender, or else the first of From. Raises LocalProtocolError.
+
+    Of a message that was resent it is that of Resent-Sender or Resent-From.
+    """
+    names = _current(message, _SENDER_FIELDS)
+    for name in names:
         for mailbox in _mailboxes(message, (name,)):
             return mailbox
-    raise LocalProtocolError("the message has neither Sender nor From")
+    raise LocalProtocolError("the message has neither {} nor {}".format(*names))
 
 
 def recipients_of(message: Message) -> list[Mailbox]:
-    """Every mailbox of To, Cc and Bcc, once. Raises LocalProtocolError if there is none."""
-    found = list(dict.fromkeys(_mailboxes(message, _RECIPIENT_FIELDS)))
+    """Every mailbox of To, Cc and Bcc, once. Raises LocalProtocolError if there is none.
+
+    Of a message that was resent they are those of Resent-To, Resent-Cc and Resent-Bcc.
+    """
+    names = _current(message, _RECIPIENT_FIELDS)
+    found = list(dict.fromkeys(_mailboxes(message, names)))
     if not found:
-        raise LocalProtocolError("the message has no recipient in To, Cc or Bcc")
+        raise LocalProtocolError("the message has no recipient in {}, {} or {}".format(*names))
     return found
 
 
 def flatten(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:
-    """The message as octets with CRLF, without Bcc.
+    """The message as octets with CRLF, without Bcc and Resent-Bcc.
 
     ``utf8`` leaves non-ASCII header fields as they are (RFC 6532); without ``eight_bit`` parts
-    with 8-bit octets are encoded anew.
+    with 8-bit octets are encoded anew. Raises LocalProtocolError where they do not say what they
+    are in.
     """
-    if "Bcc" in message:
+    if any(name in message for name in BLIND_FIELDS):
         message = copy.copy(message)
-        del message["Bcc"]
+        for name in BLIND_FIELDS:
+            del message[name]
     policy = message.policy.clone(linesep="\r\n")
     if not eight_bit:
         policy = policy.clone(cte_type="7bit")
     if isinstance(policy, EmailPolicy):
         policy = policy.clone(utf8=utf8)
     octets = BytesIO()
-    BytesGenerator(octets, mangle_from_=False, policy=policy).flatten(message)
+    try:
+        BytesGenerator(octets, mangle_from_=False, policy=policy).flatten(message)
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(
+            f"the message has text beyond ASCII without a charset to encode it anew: {error}"
+        ) from error
     return octets.getvalue()
+
+
+def _current(message: Message, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The fields that say where the message goes now: those of its resending, if there was one.
+
+    Where each of several resendings begins and ends its fields do not tell.
+    """
+    times = len(message.get_all("Resent-Date", []))
+    if times > 1:
+        raise LocalProtocolError(
+            f"the message was resent {times} times: give the reverse-path and the forward-paths"
+        )
+    return tuple([f"Resent-{name}" for name in names]) if times else names
 
 
 def _mailboxes(message: Message, names: tuple[str, ...]) -> list[Mailbox]:

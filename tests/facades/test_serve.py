@@ -220,9 +220,45 @@ def test_a_server_that_ends_tells_its_clients(facade: Facade) -> None:
         assert stream.readline() == b""
 
 
-def test_implicit_tls_needs_a_context(facade: Facade) -> None:
-    with pytest.raises(LocalProtocolError, match="tls_context"):
-        serve(facade, implicit_tls=True)
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({"implicit_tls": True}, "tls_context"),
+        ({"require_auth": True}, "directory"),
+        ({"hostname": "mx.example.com\r\nx"}, "position 14 of"),
+    ],
+)
+def test_what_no_session_could_have_is_refused_at_once(
+    facade: Facade, options: dict[str, Any], missing: str
+) -> None:
+    with pytest.raises(LocalProtocolError, match=missing):
+        serve(facade, **options)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [smtp.Reply(354, "go on"), smtp.Reply(550, "no\r\n250 yes"), OSError("the disk is full")],
+    ids=["code", "newline", "OSError"],
+)
+def test_what_a_handler_does_wrong_is_logged(
+    facade: Facade, caplog: pytest.LogCaptureFixture, answer: smtp.Reply | OSError
+) -> None:
+    class Wrong(Inbox):
+        def rcpt(self, rcpt: smtp.Rcpt) -> smtp.Reply:
+            if isinstance(answer, OSError):
+                raise answer
+            return answer
+
+    with (
+        serve(facade, Wrong) as server,
+        smtplib.SMTP("127.0.0.1", server.port) as client,
+        pytest.raises(smtplib.SMTPException, match="421"),
+    ):
+        client.sendmail(SENDER, ["bob@x.example"], CONTENT)
+    # By now the session is over.
+    (record,) = (r for r in caplog.records if r.name == "mailproto")
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], LocalProtocolError | OSError)
 
 
 class Provider(Inbox):

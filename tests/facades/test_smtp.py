@@ -432,7 +432,9 @@ def test_P24_a_server_that_is_silent_runs_into_the_timeout(facade: Facade) -> No
 
     with scripted(talk) as (port, _):
         client = facade.connect("smtp", port, tls="none", timeout=0.2)
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(
+            DeadlineExceeded, match=r"the reply to NOOP has not come in 0\.2 seconds"
+        ):
             client.noop()
         assert client.closed
         client.close()
@@ -452,7 +454,7 @@ def test_P24_a_server_that_drips_runs_into_the_timeout(facade: Facade) -> None:
             except TimeoutError:
                 continue
 
-    with scripted(talk) as (port, _), pytest.raises(DeadlineExceeded):
+    with scripted(talk) as (port, _), pytest.raises(DeadlineExceeded, match="the greeting"):
         facade.connect("smtp", port, tls="none", timeout=0.3)
 
 
@@ -470,7 +472,9 @@ def test_P24_each_phase_has_its_time(facade: Facade) -> None:
     with scripted(talk) as (port, _):
         times = smtp.Timeouts(data=0.05)
         client = facade.connect("smtp", port, tls="none", timeout=times)
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(
+            DeadlineExceeded, match=r"the reply to DATA has not come in 0\.05 seconds"
+        ):
             client.send(CONTENT, ALICE, [BOB])
         assert client.closed
 

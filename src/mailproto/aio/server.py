@@ -8,8 +8,13 @@ import logging
 from typing import TYPE_CHECKING, Final, Self
 
 from mailproto.aio.driver import Driver
-from mailproto.errors import MailError
-from mailproto.flows.serving import Network, Peer, SessionFactory, conversations
+from mailproto.flows.serving import (
+    Network,
+    Peer,
+    SessionFactory,
+    conversations,
+    is_worth_a_log,
+)
 from mailproto.flows.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -139,7 +144,6 @@ class _Connection(Driver):
     def _session_ended(self, done: asyncio.Future[object]) -> None:
         if not done.cancelled():
             error = done.exception()
-            # Peers that vanish or fail the handshake are daily life.
-            if error is not None and not isinstance(error, MailError):
+            if error is not None and is_worth_a_log(error):
                 _log.error("a session ended with an error", exc_info=error)
         self.close()

@@ -10,10 +10,17 @@ from attrs import evolve, field
 
 from mailproto import proxy
 from mailproto._core.frozen import frozen
-from mailproto.errors import DeadlineExceeded
+from mailproto.errors import DeadlineExceeded, LocalProtocolError, MailError, StoreError
 from mailproto.flows.effects import Flow, Secured, Wakeup, deadline, read, start_tls, unread
 
-__all__ = ["Network", "Peer", "SessionFactory", "await_silence", "conversations"]
+__all__ = [
+    "Network",
+    "Peer",
+    "SessionFactory",
+    "await_silence",
+    "conversations",
+    "is_worth_a_log",
+]
 
 _HANDSHAKE: Final = 60.0
 # A proxy sends its header at once; three seconds allow for one segment that is lost.
@@ -123,6 +130,14 @@ def await_silence(seconds: float | None, wakeup: Wakeup) -> Flow[bytes]:
         pass
     yield from deadline(None)
     return early or b""
+
+
+def is_worth_a_log(error: BaseException) -> bool:
+    """Whether a session has ended with an error of this side: a handler, a store, a setting.
+
+    Peers that vanish, fail the handshake or break the protocol are daily life.
+    """
+    return not isinstance(error, MailError) or isinstance(error, LocalProtocolError | StoreError)
 
 
 def _introduced(peer: Peer) -> Flow[Peer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailproto.errors import CommandFailed, ConnectionLost, RemoteProtocolError
+from mailproto.errors import CommandFailed, ConnectionLost, DeadlineExceeded, RemoteProtocolError
 from mailproto.flows.effects import Deadline, Flow, Write, deadline, read
 from mailproto.smtp import Challenge, Client, Command, ConnectionClosed, Reply
 from mailproto.smtp.states import NAMES
@@ -36,24 +36,26 @@ class Conversation:
     def event(self) -> Flow[Reply | Challenge]:
         """Send what waits, and read until something answers it."""
         machine = self.machine
-        yield Deadline(machine.timeout_hint)
-        if waiting := machine.data_to_send():
-            yield Write(waiting)
+        seconds = machine.timeout_hint
+        yield Deadline(seconds)
         ended = False
-        while True:
-            try:
-                event = machine.next_event()
-            except RemoteProtocolError as error:
-                if ended:
-                    raise ConnectionLost(str(error)) from None
-                raise
-            if isinstance(event, Reply | Challenge):
-                return event
-            if isinstance(event, ConnectionClosed):
-                raise ConnectionLost("the server closed the connection")
-            data = yield from read()
-            ended = not data
-            machine.receive_data(data or b"")
+        try:
+            if waiting := machine.data_to_send():
+                yield Write(waiting)
+            while not isinstance(event := machine.next_event(), Reply | Challenge):
+                if isinstance(event, ConnectionClosed):
+                    raise ConnectionLost("the server closed the connection")
+                data = yield from read()
+                ended = not data
+                machine.receive_data(data or b"")
+        except RemoteProtocolError as error:
+            if ended:
+                raise ConnectionLost(str(error)) from None
+            raise
+        except DeadlineExceeded:
+            awaited = machine.waiting_for
+            raise DeadlineExceeded(f"{awaited} has not come in {seconds:g} seconds") from None
+        return event
 
     def arm(self) -> Flow[None]:
         """Begin the time of the phase."""

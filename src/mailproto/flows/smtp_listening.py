@@ -58,7 +58,8 @@ class Listening:
     ) -> Listening:
         """With AUTH by the mechanisms of ``sasl.Offer`` where there is a directory and no offer.
 
-        Raises LocalProtocolError for ``implicit_tls`` without ``tls_context``.
+        Raises LocalProtocolError for ``implicit_tls`` without ``tls_context``, and for options that
+        no session could have.
         """
         if implicit_tls and tls_context is None:
             raise LocalProtocolError("implicit_tls needs a tls_context")
@@ -72,8 +73,13 @@ class Listening:
 def sessions(context: smtp_server.Context, *, trace: Trace | None = None) -> SessionFactory:
     """The sessions of a listener: under TLS where it has begun, or with STARTTLS where it can be.
 
-    ``trace`` gets every line, without secrets.
+    ``trace`` gets every line, without secrets. Raises LocalProtocolError for a context that no
+    session could have.
     """
+    if context.require_auth and context.directory is None:
+        raise LocalProtocolError("require_auth needs a directory of who may log in")
+    # What is wrong with it is better known now than when a client comes.
+    context.machine()
 
     def session(peer: Peer) -> Flow[None]:
         tls = peer.secured is not None

@@ -9,8 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, ParamSpec, Self
 
-from mailproto.errors import MailError
-from mailproto.flows.serving import Network, Peer, SessionFactory, conversations
+from mailproto.flows.serving import (
+    Network,
+    Peer,
+    SessionFactory,
+    conversations,
+    is_worth_a_log,
+)
 from mailproto.flows.shutdown import Shutdown
 from mailproto.sync.driver import Driver
 
@@ -138,16 +143,16 @@ class Server:
         driver = Driver(connection, tls=tls, server_side=True)
         with self._lock:
             self._drivers.add(driver)
+        # The address that accept() told: a client that has reset the connection has none any more,
+        # but what it sent before can still be read.
+        local: object = None
+        with contextlib.suppress(OSError):
+            local = connection.getsockname()
         try:
-            # The address that accept() told: a client that has reset the connection has none any
-            # more, but what it sent before can still be read.
-            local: object = connection.getsockname()
             driver.run(factory(Peer.of(remote, local, starttls=tls is not None)))
-        except (MailError, OSError):
-            # Peers that vanish or fail the handshake are daily life.
-            pass
-        except Exception:
-            _log.exception("a session ended with an error")
+        except Exception as error:
+            if is_worth_a_log(error):
+                _log.exception("a session ended with an error")
         finally:
             driver.close()
             with self._lock:

@@ -172,7 +172,8 @@ def serve(
     so on.
 
     Raises OSError when the address cannot be had, LocalProtocolError for ``implicit_tls`` without
-    ``tls_context``.
+    ``tls_context``, for a ``hostname`` that is no domain, and for ``require_auth`` without
+    ``directory``.
     """
     listening = Listening.of(handler, options, tls_context, implicit_tls=implicit_tls, trace=trace)
     server = Server(listening.shutdown)

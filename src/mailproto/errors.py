@@ -96,7 +96,10 @@ class CommandFailed(MailError):
     def __init__(
         self, command: str, answer: str, *, code: str | None = None, temporary: bool = False
     ) -> None:
-        super().__init__(f"{command} was refused: {answer}")
+        told = answer or "no reason is given"
+        if code is not None and not answer.startswith(code):
+            told = f"[{code}] {told}"
+        super().__init__(f"{command} was refused: {told}")
         self.command = command
         self.answer = answer
         self.code = code

@@ -148,12 +148,15 @@ def test_a_line_that_was_not_written_whole_is_cut_off(tmp_path: Path) -> None:
         assert seen.read_bytes() == whole
 
 
-@pytest.mark.parametrize("line", [b"x", b"[]", b"[1]", b'["a", null]', b"3", b'{"a": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "line",
+    [b"x", b"[]", b"[1]", b'["a", null]', b"3", b'{"a": 1}', b"\xff", b"\0" * 9, b"[" * 99_999],
+)
 def test_a_memory_of_something_else_is_refused(tmp_path: Path, line: bytes) -> None:
     fetch(DownloadDirectory(tmp_path), "one", ONE)
     (seen,) = tmp_path.glob(".seen-*")
-    seen.write_bytes(line + b"\n")
-    with pytest.raises(StoreFailure, match="not its own"):
+    seen.write_bytes(seen.read_bytes() + line + b"\n")
+    with pytest.raises(StoreFailure, match="not its own, number 2: without that line"):
         DownloadDirectory(tmp_path).kept()
 
 

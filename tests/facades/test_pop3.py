@@ -219,14 +219,16 @@ def test_apop(facade: Facade) -> None:
         client.quit()
 
 
-def test_P06_no_password_in_clear_unless_named(facade: Facade) -> None:
+@pytest.mark.parametrize("offered", [b"USER\r\nSASL PLAIN LOGIN\r\n", b"USER\r\n"])
+def test_P06_no_password_in_clear_unless_named(facade: Facade, offered: bytes) -> None:
     def talk(conversation: Conversation) -> None:
         conversation.say(b"+OK ready\r\n")
         conversation.line()
-        conversation.say(b"+OK\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n")
+        conversation.say(b"+OK\r\n" + offered + b".\r\n")
         conversation.rest()
 
-    with scripted(talk) as (port, conversations), pytest.raises(SecurityError):
+    way_out = "only allow_insecure_auth=True would permit it"
+    with scripted(talk) as (port, conversations), pytest.raises(SecurityError, match=way_out):
         facade.connect("pop3", port, tls="none", login=("alice", PASSWORD))
     assert conversations[0].received == b"CAPA\r\n"
 

@@ -223,7 +223,7 @@ def test_P26_failed_logins_look_the_same_and_end_after_three(user: str) -> None:
             yield from session.call(pop3.User(user))
 
     run(story)
-    assert set(seen) == {"PASS was refused: the user name or the password is wrong"}
+    assert set(seen) == {"PASS was refused: [AUTH] the user name or the password is wrong"}
     assert len(seen) == 3
 
 
@@ -315,6 +315,9 @@ def test_a_greeting_that_refuses_and_answers_that_are_temporary() -> None:
 
     error, _ = converse(story("x"), peer(transcript("S: -ERR [SYS/TEMP/LOAD] later")))
     assert (error.code, error.temporary, error.answer) == ("SYS/TEMP/LOAD", True, "later")
+    assert str(error) == "the connection was refused: [SYS/TEMP/LOAD] later"
+    error, _ = converse(story("x"), peer(transcript("S: -ERR")))
+    assert str(error) == "the connection was refused: no reason is given"
 
 
 def test_call_takes_single_answers_only() -> None:

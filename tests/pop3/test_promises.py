@@ -428,6 +428,8 @@ def malformed() -> Iterator[tuple[pop3.Command, bytes]]:
         yield pop3.List(1), line
     yield pop3.Uidl(1), b"+OK 1"
     yield pop3.Uidl(1), b"+OK 0 a"
+    yield pop3.List(1), b"+OK 2 120"
+    yield pop3.Uidl(1), b"+OK 2 a"
     yield pop3.Lang("en"), b"+OK *"
     yield pop3.Last(), b"+OK none"
 

@@ -133,12 +133,15 @@ class DownloadDirectory:
         whole = octets.rfind(b"\n") + 1
         if whole < len(octets):
             os.truncate(self._seen, whole)
-        for line in octets[:whole].split(b"\n")[:-1]:
+        for number, line in enumerate(octets[:whole].split(b"\n")[:-1], 1):
             try:
                 unique_id, time = cast("tuple[str, float]", json.loads(line))
                 times[str(unique_id)] = float(time)
-            except (ValueError, TypeError):
-                raise StoreFailure(f"{self._seen} has a line that is not its own") from None
+            except (ValueError, TypeError, RecursionError):
+                raise StoreFailure(
+                    f"{self._seen} has a line that is not its own, number {number}:"
+                    " without that line its message comes again"
+                ) from None
         return times
 
     def _publish(self, part: Path, name: str) -> None:

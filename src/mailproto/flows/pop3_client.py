@@ -220,7 +220,10 @@ class Session:
         """
         timestamp = self.machine.timestamp
         if timestamp is None:
-            raise SecurityError("the server's greeting has no timestamp for APOP")
+            raise SecurityError(
+                "APOP needs a timestamp that is a msg-id (RFC 822): there is none in the greeting,"
+                " or TLS was begun since"
+            )
         digest = pop3.apop_digest(timestamp, password)
         answer = yield from self._answer(pop3.Apop(user, digest))
         if isinstance(answer, pop3.Err):
@@ -417,7 +420,10 @@ class Session:
 
     def _check_security(self) -> None:
         if not self._may_tell_secrets():
-            raise SecurityError("USER and PASS would tell the password without TLS")
+            raise SecurityError(
+                "USER and PASS would tell the password without TLS, "
+                "only allow_insecure_auth=True would permit it"
+            )
 
 
 def _name(command: pop3.Command) -> str:

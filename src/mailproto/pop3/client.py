@@ -80,6 +80,7 @@ _AUTHORIZATION: Final = State.AUTHORIZATION
 _PASS: Final = BareNewlines.PASS
 _END_OF_MESSAGE: Final = EndOfMessage()
 _BLOCK: Final = 65536
+_ANOTHER: Final = "the answer is about another message than was asked for"
 _LOGIN: Final = (Pass, Apop, Auth)
 _NORMAL_LINE: Final = 512
 # Octets of a line of a message without its CRLF (RFC 5322 section 2.1.1).
@@ -290,9 +291,9 @@ class Client(Machine[ClientEvent, ClientItem]):
         elif isinstance(item, Auth) and item.initial_response is not None and self._no_sasl():
             reason = "without the SASL capability it has no initial response (RFC 5034 section 3)"
         elif isinstance(item, Apop) and not self._apop:
-            reason = "APOP is off: construct Client(apop=True) to allow it"
+            reason = "APOP is off, only apop=True would permit it"
         elif isinstance(item, Apop) and self._timestamp is None:
-            reason = "the server's greeting has no timestamp for APOP"
+            reason = "the greeting has no timestamp that is a msg-id (RFC 822)"
         elif not line.isascii() and not (self._capabilities and self._capabilities.utf8_user):
             reason = "beyond ASCII, and the server has not announced UTF8 USER (RFC 6856)"
         if reason is not None:
@@ -507,13 +508,22 @@ class Client(Machine[ClientEvent, ClientItem]):
             scan = parse_scan_listing(text)
             if isinstance(scan, str):
                 return Unparsed(text, scan)
+            if self._is_of_another(scan[0][0]):
+                return Unparsed(text, _ANOTHER)
             self._report(scan[1])
             return ScanListing(*scan[0])
         unique = parse_unique_id_listing(text)
         if isinstance(unique, str):
             return Unparsed(text, unique)
+        if self._is_of_another(unique[0][0]):
+            return Unparsed(text, _ANOTHER)
         self._report(unique[1])
         return UniqueIdListing(*unique[0])
+
+    def _is_of_another(self, message: int) -> bool:
+        """Whether a listing is not of the one message that was asked for."""
+        asked = self._in_answer_to
+        return isinstance(asked, (List, Uidl)) and asked.message not in (None, message)
 
     def _report(self, quirk: Quirk | None) -> None:
         if quirk is not None:

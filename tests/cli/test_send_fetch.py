@@ -214,6 +214,22 @@ def test_list_fetch_to_a_directory_and_delete(served: Served, tmp_path: Path, pr
     assert len(served.fetch("alice", "--list", protocol=protocol).splitlines()) == 1
 
 
+def test_no_message_is_overwritten_and_a_missing_one_is_told(served: Served, tmp_path: Path):
+    """Numbers of POP3 are of one session: the next message number 1 is another one."""
+    options = ("--tls=none", "--from=a@far.test", "--to=alice@peer.test", "-")
+    for text in (b"one", b"two"):
+        sent = served.run("send", "smtp", *options, stdin=b"Subject: x\n\n" + text + b"\n")
+        assert sent.returncode == 0
+        for fate in ([], ["--delete"]):
+            served.fetch("alice", f"--output={tmp_path}", *fate, protocol="pop3")
+    ends = {path.name: path.read_bytes()[-5:] for path in tmp_path.iterdir()}
+    assert ends == {"1.eml": b"one\r\n", "1-2.eml": b"two\r\n"}
+    for protocol in ("imap", "pop3"):
+        user = ("--user=alice", f"--protocol={protocol}", "--message=7")
+        done = served.run("fetch", f"{protocol}s", *user)
+        assert (done.returncode, done.stderr) == (1, b"message 7 is not there\n")
+
+
 def test_usage_of_fetch(served: Served, tmp_path: Path):
     for options, said in (
         ((), b"--user"),

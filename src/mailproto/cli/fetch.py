@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import email.policy
+import filecmp
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -45,7 +46,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--list", action="store_true", help="only list: id, octets, date, from, subject"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="write each message to DIR/ID.eml"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write each message to DIR/ID.eml; where another one is there, to DIR/ID-2.eml",
     )
     parser.add_argument(
         "--delete", action="store_true", help="remove what was fetched; needs --output"
@@ -84,12 +88,15 @@ def run(options: argparse.Namespace) -> int:
         if options.list:
             for number, size in messages:
                 print(_line(number, size, session.header(number)))
-            return 0
-        for number, size in messages:
-            _fetch(session, number, size, options.output)
+        else:
+            for number, size in messages:
+                _fetch(session, number, size, options.output)
         if options.delete:
             session.delete([number for number, _ in messages])
-    return 0
+    missing = {*(options.message or ())} - {number for number, _ in messages}
+    for number in sorted(missing):
+        print(f"message {number} is not there", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def _fetch_new(options: argparse.Namespace) -> int:
@@ -239,18 +246,27 @@ def _fetch(session: _Session, number: int, size: int, output: Path | None) -> No
             sys.stdout.buffer.flush()
         return
     # Under another name until it is whole, so that no half message is taken for one.
-    target = output / f"{number}.eml"
-    part = target.with_suffix(".part")
+    part = output / f"{number}.part"
     try:
         with open(part, "wb") as file, Progress(f"message {number}", size) as progress:
             session.retrieve(number, _taker(file, progress))
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
+        part.replace(_place(output, number, part))
     except TransportError:
         raise
     except OSError as error:
-        raise UsageError(f"cannot write {target}: {reason(error)}") from error
+        raise UsageError(f"cannot write {part}: {reason(error)}") from error
+
+
+def _place(output: Path, number: int, part: Path) -> Path:
+    """Where a message goes: an id of POP3 is another message's in the next session."""
+    target = output / f"{number}.eml"
+    copy = 1
+    while target.exists() and not filecmp.cmp(part, target, shallow=False):
+        copy += 1
+        target = output / f"{number}-{copy}.eml"
+    return target
 
 
 def _taker(file: BinaryIO, progress: Progress) -> Callable[[bytes], object]:

@@ -37,6 +37,14 @@ def test_the_strongest_is_chosen(offered: str, chosen: str) -> None:
     assert exchange.name == chosen
 
 
+def test_what_may_be_used_is_named_where_the_server_offers_something_else() -> None:
+    only_cram = [mechanism for mechanism in sasl.MECHANISMS if mechanism.name == "CRAM-MD5"]
+    with pytest.raises(SecurityError, match="offers PLAIN: none of them is one of CRAM-MD5"):
+        sasl.choose(["PLAIN"], ALICE, tls=True, mechanisms=only_cram)
+    with pytest.raises(SecurityError, match=r"offers GSSAPI: none of them is one of .*PLAIN"):
+        sasl.choose(["GSSAPI"], ALICE, tls=True)
+
+
 def test_tokens_and_certificates_have_their_own_mechanisms() -> None:
     everything = list(STRENGTH)
     assert sasl.choose(everything, TOKEN, tls=True).name == "OAUTHBEARER"

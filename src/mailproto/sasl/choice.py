@@ -72,6 +72,9 @@ def choose(
         else:
             return ClientExchange(mechanism.name, dialogue)
     why = "; ".join(refused) or f"none of them takes {type(credentials).__name__}"
+    if not any(mechanism.name in names for mechanism in mechanisms):
+        usable = ", ".join([mechanism.name for mechanism in mechanisms])
+        why = f"none of them is one of {usable}"
     if not names:
         why = "it may do so under TLS only, or somebody has taken its offer away"
     listed = ", ".join(sorted(names)) or "no AUTH at all"

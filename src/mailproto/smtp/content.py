@@ -240,13 +240,17 @@ class OutgoingContent:
         if line < 0:
             raise LocalProtocolError(
                 f"the content after octet {self.size} has a line of more than {LINE_LIMIT} octets"
+                "; only long_lines=True would permit it"
             )
         return line
 
     @staticmethod
     def _check_last_line(line: int) -> None:
         if line > LINE_LIMIT:
-            raise LocalProtocolError(f"the content ends in a line of more than {LINE_LIMIT} octets")
+            raise LocalProtocolError(
+                f"the content ends in a line of more than {LINE_LIMIT} octets"
+                "; only long_lines=True would permit it"
+            )
 
     def _check_newlines(self, data: bytes) -> None:
         if not self._stuffer.after_cr:
@@ -255,9 +259,15 @@ class OutgoingContent:
             bare = find_bare_newline(data[1:])
             bare += bare >= 0
         else:
-            raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size - 1}")
+            raise _bare_newline(self.size - 1)
         if bare >= 0:
-            raise LocalProtocolError(f"bare CR or LF in the content at octet {self.size + bare}")
+            raise _bare_newline(self.size + bare)
+
+
+def _bare_newline(offset: int) -> LocalProtocolError:
+    return LocalProtocolError(
+        f"bare CR or LF in the content at octet {offset}; BareNewlines.REPAIR would make it a CRLF"
+    )
 
 
 class _NoStuffer:

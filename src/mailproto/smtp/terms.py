@@ -118,6 +118,8 @@ class Terms:
     def require_one(self, extensions: tuple[str, ...], what: str) -> None:
         """The same where each of several extensions would do."""
         if self.offered.keys().isdisjoint(extensions):
+            if what in extensions:
+                raise LocalProtocolError(f"the server has not offered {what}")
             needed = " or ".join(extensions)
             raise LocalProtocolError(f"{what} needs {needed}, which the server has not offered")
 
@@ -153,7 +155,7 @@ def _mail(terms: Terms, command: Mail) -> None:
     elif command.body is not None:
         terms.require("8BITMIME", "BODY=")
     if command.smtputf8:
-        terms.require("SMTPUTF8", "SMTPUTF8")
+        terms.require("SMTPUTF8", "an address or a header that is not ASCII")
     if command.auth is not None:
         terms.require("AUTH", "AUTH=")
     if command.parameters:
@@ -240,7 +242,7 @@ def _attributes(terms: Terms, command: XClient | XForward) -> None:
 
 def _query(terms: Terms, command: Vrfy | Expn) -> None:
     if command.smtputf8:
-        terms.require("SMTPUTF8", "SMTPUTF8")
+        terms.require("SMTPUTF8", "text that is not ASCII")
 
 
 _RULES: Final[Mapping[type, Callable[..., None]]] = {

@@ -188,10 +188,11 @@ def test_rfc2449_what_differs_by_user_is_told_before_and_after_login() -> None:
     assert {b"LOGIN-DELAY 60", b"EXPIRE 30"} <= set(lines[end:])
 
 
-def test_rfc2449_expire_0_removes_what_was_retrieved() -> None:
-    served = context(ASCII, BODY, ASCII, policy=Policy(expire=pop3.Expire(0)))
+@pytest.mark.parametrize("per_user", [False, True])
+def test_rfc2449_expire_0_removes_what_was_retrieved(per_user: bool) -> None:
+    served = context(ASCII, BODY, ASCII, policy=Policy(expire=pop3.Expire(0, per_user)))
     assert b"EXPIRE 0" in heard(served, b"CAPA\r\n")
-    heard(served, LOGIN + b"RETR 1\r\n")
+    assert b"EXPIRE 0" in heard(served, LOGIN + b"CAPA\r\nRETR 1\r\n")
     lines = heard(served, LOGIN + b"RETR 1\r\nTOP 2 0\r\nQUIT\r\n")
     assert lines[1] == b"+OK 3 messages"
     assert lines[-1] == b"+OK bye (2 messages left)"

@@ -45,7 +45,7 @@ class Downloaded:
     removed: int
     """Messages removed from the server."""
     left: int
-    """Messages that stay on the server."""
+    """Messages that this run leaves on the server; one that announces EXPIRE 0 removes them too."""
     refused: Mapping[int, str] = field(factory=dict[int, str], hash=False)
     """Why the server refused RETR or DELE, by message number: the next run asks for these again."""
 

@@ -276,11 +276,11 @@ class _Session:
 
     def _capabilities(self) -> pop3.Capabilities:
         """What CAPA tells an account that is known."""
-        delay = self._policy.login_delay
+        delay, expire = self._policy.login_delay, self._policy.expire
         return evolve(
             self._machine.capabilities,
             login_delay=pop3.LoginDelay(delay) if delay else None,
-            expire=self._policy.expire,
+            expire=expire and pop3.Expire(expire.days),
         )
 
     def _verify(self, user: str, password: str) -> Flow[str | None]:
@@ -472,7 +472,8 @@ class _Session:
     def _update(self, maildrop: Maildrop) -> Flow[None]:
         """The UPDATE state: remove what is marked, unlock, and say what stays."""
         gone = maildrop.deleted
-        if self._policy.expire == pop3.Expire(0):
+        expire = self._policy.expire
+        if expire is not None and expire.days == 0:
             gone |= maildrop.retrieved
         try:
             if gone:

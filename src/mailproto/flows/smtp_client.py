@@ -140,7 +140,7 @@ class Session(Conversation):
     def starttls(self) -> Flow[None]:
         """Upgrade to TLS and say EHLO again. Raises SecurityError when the server will not."""
         if not self.machine.offers("STARTTLS"):
-            raise SecurityError("the server does not offer STARTTLS; tls='none' would do without")
+            raise SecurityError("the server does not offer STARTTLS")
         reply = yield from self.call(StartTLS())
         if not reply.positive:
             raise SecurityError(f"the server refused STARTTLS: {reply}")

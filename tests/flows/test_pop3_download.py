@@ -13,7 +13,7 @@ from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.errors import CommandFailed, ConnectionLost, LocalProtocolError
-from mailproto.flows.effects import Effect, Flow, Read, Write
+from mailproto.flows.effects import Effect, Flow, Read, Write, close, read, write
 from mailproto.flows.pop3_client import Session
 from mailproto.flows.pop3_download import ContentName, Downloaded, download
 from mailproto.flows.pop3_server import Context, serve
@@ -299,18 +299,29 @@ def test_days_below_zero_are_refused_before_anything_is_asked(leave_days: float)
         next(flow)
 
 
-def test_a_message_that_breaks_off_is_discarded() -> None:
+BROKEN_OFF = b"+OK\r\nSubject: x\r\n\r\n..text\r\n.\r\n"
+
+
+@pytest.mark.parametrize("cut", range(len(BROKEN_OFF)))
+def test_P21_a_message_that_breaks_off_anywhere_is_discarded(cut: int) -> None:
     arrivals = Kept()
-    rest = """
-    S: +OK
-    S: 1 a
-    S: .
-    C: RETR 1
-    S: +OK
-    S: half a mess
-    """
+    session = Session(pop3.Client(tls=True))
+    answers = [b"+OK\r\n", b"-ERR\r\n", b"+OK\r\n", b"+OK\r\n", b"+OK\r\n1 a\r\n.\r\n"]
+
+    def client() -> Flow[Downloaded]:
+        yield from session.greet()
+        yield from session.login("alice", "secret")
+        return (yield from download(session, arrivals, now=0.0))
+
+    def server() -> Flow[None]:
+        for answer in answers:
+            yield from write(answer)
+            yield from read()
+        yield from write(BROKEN_OFF[:cut])
+        yield from close()
+
     with pytest.raises(ConnectionLost):
-        scripted(rest, arrivals)
+        converse(client(), server())
     assert arrivals.messages == []
     assert arrivals.discarded == 1
 

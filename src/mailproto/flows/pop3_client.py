@@ -74,6 +74,8 @@ class Session:
         # What LIST has told, where messages may end without CRLF.
         self._sizes: dict[int, int] | None = {} if missing_crlf else None
         self._since_renewal = 0
+        # Pieces of a message may come before its end is missed.
+        self._ended = False
 
     @property
     def quirks(self) -> frozenset[pop3.Quirk]:
@@ -327,12 +329,11 @@ class Session:
     def _event(self) -> Flow[pop3.ClientEvent]:
         """The machine's next event; what it has to say goes out when it needs more input."""
         machine = self.machine
-        ended = False
         while True:
             try:
                 event = machine.next_event()
             except RemoteProtocolError as error:
-                if ended:
+                if self._ended:
                     raise ConnectionLost(str(error)) from None
                 raise
             if isinstance(event, pop3.ConnectionClosed):
@@ -342,7 +343,7 @@ class Session:
             yield from write(machine.data_to_send())
             data = yield from read()
             machine.receive_data(data or b"")
-            ended = not data
+            self._ended = not data
 
     def _answer(self, command: pop3.Command) -> Flow[pop3.ClientEvent]:
         """Send a command; the first event of its answer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
+import threading
 from collections.abc import AsyncIterator, Callable
 from email.message import EmailMessage
 from io import BytesIO
@@ -476,6 +478,25 @@ def test_P24_each_phase_has_its_time(facade: Facade) -> None:
             DeadlineExceeded, match=r"the reply to DATA has not come in 0\.05 seconds"
         ):
             client.send(CONTENT, ALICE, [BOB])
+        assert client.closed
+
+
+def test_P24_a_server_that_takes_no_content_runs_into_the_timeout(facade: Facade) -> None:
+    over = threading.Event()
+
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation)
+        for reply in (b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+            conversation.line()
+            conversation.say(reply)
+        over.wait(60.0)
+
+    with scripted(talk) as (port, _):
+        times = smtp.Timeouts(block=0.2)
+        client = facade.connect("smtp", port, tls="none", timeout=times)
+        with pytest.raises(DeadlineExceeded, match=r"not taken .* the content in 0\.2 seconds"):
+            client.send(itertools.repeat(CONTENT * 10_000), ALICE, [BOB])
+        over.set()
         assert client.closed
 
 

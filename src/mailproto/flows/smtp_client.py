@@ -19,7 +19,7 @@ from mailproto.errors import (
     SecurityError,
 )
 from mailproto.flows.authentication import binding_of, refusal, server_has_proved_itself
-from mailproto.flows.effects import Flow, Secured, close, start_tls, write
+from mailproto.flows.effects import Flow, Secured, close, start_tls
 from mailproto.flows.smtp_content import Content, source_of
 from mailproto.flows.smtp_conversation import Conversation, expect
 from mailproto.flows.smtp_message import envelope_of, flatten
@@ -351,8 +351,7 @@ class Session(Conversation):
         The end of it is ``call(EndOfMessage())``.
         """
         self.machine.send(Body(data))
-        yield from self.arm()
-        yield from write(self.machine.data_to_send())
+        yield from self.write_content()
 
     def chunk(self, data: bytes, *, last: bool = False) -> Flow[Reply]:
         """Send a piece of content by BDAT, the last one included; the reply to it.

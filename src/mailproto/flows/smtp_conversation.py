@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailproto.errors import CommandFailed, ConnectionLost, DeadlineExceeded, RemoteProtocolError
-from mailproto.flows.effects import Deadline, Flow, Write, deadline, read
+from mailproto.flows.effects import Deadline, Flow, Write, deadline, read, write
 from mailproto.smtp import Challenge, Client, Command, ConnectionClosed, Reply
 from mailproto.smtp.states import NAMES
 
@@ -60,6 +60,17 @@ class Conversation:
     def arm(self) -> Flow[None]:
         """Begin the time of the phase."""
         yield from deadline(self.machine.timeout_hint)
+
+    def write_content(self) -> Flow[None]:
+        """Send the content that waits, in the time for one piece of it."""
+        seconds = self.machine.timeout_hint
+        yield Deadline(seconds)
+        try:
+            yield from write(self.machine.data_to_send())
+        except DeadlineExceeded:
+            raise DeadlineExceeded(
+                f"the server has not taken a piece of the content in {seconds:g} seconds"
+            ) from None
 
     def expect_silence(self) -> None:
         """See that nothing has come that would be taken for the reply to the next command."""

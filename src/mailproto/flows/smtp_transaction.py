@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from mailproto.errors import ConnectionLost, RemoteProtocolError, TransportError
-from mailproto.flows.effects import Flow, close, write
+from mailproto.flows.effects import Flow, close
 from mailproto.flows.smtp_content import Rest, Source
 from mailproto.flows.smtp_conversation import Conversation
 from mailproto.flows.smtp_result import DeliveryUnknown, RecipientResult, SendResult
@@ -242,9 +242,8 @@ class Transaction:
             piece = yield from self._next_piece()
             if piece is not None:
                 # The last one goes out with the end of the content.
-                yield from self._conversation.arm()
                 try:
-                    yield from write(self._machine.data_to_send())
+                    yield from self._conversation.write_content()
                 except ConnectionLost:
                     refusal = yield from self._last_words()
                     if refusal is None:

@@ -16,6 +16,7 @@ from mailproto.errors import (
     AuthenticationFailed,
     CommandFailed,
     ConnectionLost,
+    DeadlineExceeded,
     LocalProtocolError,
     ProtocolError,
     RemoteProtocolError,
@@ -341,7 +342,13 @@ class Session:
             if not isinstance(event, Signal):
                 return event
             yield from write(machine.data_to_send())
-            data = yield from read()
+            try:
+                data = yield from read()
+            except DeadlineExceeded:
+                raise DeadlineExceeded(
+                    f"{machine.waiting_for} did not come within {self._seconds:g} seconds,"
+                    " only a greater timeout would permit it"
+                ) from None
             machine.receive_data(data or b"")
             self._ended = not data
 

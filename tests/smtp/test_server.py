@@ -355,7 +355,35 @@ def test_P21_content_that_breaks_off_delivers_nothing() -> None:
 # -------------------------------------------------------------------------------------- limits
 
 
-@pytest.mark.parity("smtp-server limit of a command line", "smtp-server limit of a text line")
+@pytest.mark.parity("smtp-server limit of a text line")
+@pytest.mark.parametrize("size", [1, 7, 1000, 100_000])
+@pytest.mark.parametrize("begin", [b"DATA\r\n", b"BDAT %d LAST\r\n"], ids=["DATA", "BDAT"])
+def test_P01_P13_a_text_line_over_the_limit_is_refused(size: int, begin: bytes) -> None:
+    """998 octets and CRLF pass (RFC 5321 section 4.5.3.1.6); with one more nothing does."""
+    line = b"x" * 998 + b"\r\n"
+    for content, code in ((line * 3, 250), (line + b"." * 3 + line, 550)):
+        machine = server(limits=smtp.SMTPServerLimits(text_line=998))
+        give(machine, b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n")
+        wire = begin % len(content) + content if b"%" in begin else begin + content + b".\r\n"
+        got = b""
+        problem: smtp.BadContent | None = None
+        for start in range(0, len(wire), size):
+            for event in give(machine, wire[start : start + size]):
+                got += event.data if isinstance(event, smtp.Body) else b""
+                problem = event if isinstance(event, smtp.BadContent) else problem
+        assert codes(machine)[-1] == code
+        if code == 250:
+            assert got == content
+        else:
+            assert problem is not None
+            assert problem.problem is smtp.ContentProblem.LONG_LINE
+            dots = 1 if b"%" not in begin else 0
+            assert got == content.replace(b"\n...", b"\n" + b"." * (3 - dots))[:2000]
+            assert problem.offset == len(got)
+        assert len(give(machine, b"NOOP\r\n")) == 1
+
+
+@pytest.mark.parity("smtp-server limit of a command line")
 def test_P29_every_minimum_size_is_accepted() -> None:
     machine = server(tls=True, offer=smtp.Offer(mechanisms=("PLAIN",)))
     path = "x" * 64 + "@" + "a" * 189

@@ -32,6 +32,8 @@ class SMTPServerLimits:
     """Octets of a line of an AUTH exchange with its CRLF (RFC 4954 section 4)."""
     content: int = 64 * MIB
     """Octets of the content of one message; advertised by SIZE."""
+    text_line: int | None = None
+    """Octets of a line of content without its CRLF (at least 998); real mail has longer ones."""
     recipients: int = 1000
     """Accepted recipients of one transaction (at least 100); RCPTMAX of LIMITS."""
     recipient_domains: int | None = None

@@ -347,6 +347,7 @@ class ContentProblem(enum.Enum):
 
     BARE_NEWLINE = "bare CR or LF"
     TOO_LARGE = "larger than the limit"
+    LONG_LINE = "a line over the limit"
 
 
 @frozen
@@ -356,7 +357,7 @@ class BadContent:
     problem: ContentProblem
     offset: int
     """Where, in octets: the first bare CR or LF in the content as it came over the wire, before
-    dots are taken out, or the limit."""
+    dots are taken out, the limit, or how much of the content a long line ended."""
     reply: Reply
     """What ``accept()`` sends, in LMTP once for each accepted recipient."""
 

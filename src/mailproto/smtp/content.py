@@ -43,7 +43,18 @@ class ContentNotASCII(LocalProtocolError):
 class IncomingContent:
     """Content that a server receives: up to the first problem it is handed on, then dropped."""
 
-    __slots__ = ("_limit", "_policy", "_start", "_unstuffer", "ended", "offset", "problem", "size")
+    __slots__ = (
+        "_limit",
+        "_line",
+        "_policy",
+        "_start",
+        "_text_line",
+        "_unstuffer",
+        "ended",
+        "offset",
+        "problem",
+        "size",
+    )
 
     def __init__(
         self,
@@ -51,9 +62,14 @@ class IncomingContent:
         limit: int,
         start: int = 0,
         reader: Unstuffer | _ChunkReader | None = None,
+        *,
+        text_line: int | None = None,
     ) -> None:
         self._policy = policy
         self._limit = limit
+        self._text_line = text_line
+        # Octets of the line that has not ended yet.
+        self._line = 0
         self._unstuffer = Unstuffer(policy) if reader is None else reader
         self.ended: bool = False
         """Whether the terminator was read, or all of the chunk."""
@@ -81,7 +97,11 @@ class IncomingContent:
         while source.gather(reader.least):
             data, self.ended = reader.read(source)
             if self.problem is None:
-                if reader.bare is not None or len(data) > self._limit - self.size:
+                if (
+                    reader.bare is not None
+                    or self._text_line is not None
+                    or len(data) > self._limit - self.size
+                ):
                     data = self._judged(data)
                 if data:
                     self.size += len(data)
@@ -99,7 +119,22 @@ class IncomingContent:
         bare = self.bare_newline
         if bare is not None and self._policy is BareNewlines.REJECT:
             self.problem, self.offset = ContentProblem.BARE_NEWLINE, bare
+        elif self._text_line is not None:
+            end = self._end_of_long_line(data, self._text_line)
+            if end is not None:
+                self.problem, self.offset = ContentProblem.LONG_LINE, self.size + end
+                return data[:end]
         return data
+
+    def _end_of_long_line(self, data: bytes, limit: int) -> int | None:
+        """Where in ``data`` a line and its CRLF should have ended and have not."""
+        start, window = -self._line, limit + 2
+        self._line = open_line(data, self._line, limit)
+        if self._line >= 0:
+            return None
+        while (newline := data.rfind(b"\n", max(0, start), start + window)) >= 0:
+            start = newline + 1
+        return start + window
 
 
 class IncomingChunks(IncomingContent):
@@ -107,15 +142,23 @@ class IncomingChunks(IncomingContent):
 
     __slots__ = ("_reader", "chunk_size", "last")
 
-    def __init__(self, policy: BareNewlines, limit: int, start: int = 0, *, binary: bool) -> None:
+    def __init__(
+        self,
+        policy: BareNewlines,
+        limit: int,
+        start: int = 0,
+        *,
+        binary: bool,
+        text_line: int | None = None,
+    ) -> None:
         if binary:
-            policy = BareNewlines.PASS
+            policy, text_line = BareNewlines.PASS, None
         self.chunk_size: int = 0
         """Octets of the chunk that was begun."""
         self._reader = _ChunkReader(policy, binary)
         self.last: bool = False
         """Whether the chunk that was begun is the last one."""
-        super().__init__(policy, limit, start, self._reader)
+        super().__init__(policy, limit, start, self._reader, text_line=text_line)
 
     def begin(self, chunk: Bdat) -> None:
         """The next ``chunk.size`` octets of the input belong to the content."""

@@ -274,7 +274,10 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         """What there is where no command is to be expected; ``None``: read one."""
         if state is State.CONTENT:
             self._content = content = IncomingContent(
-                self._policy.bare_newlines, self._limits.content, self._session.resumed
+                self._policy.bare_newlines,
+                self._limits.content,
+                self._session.resumed,
+                text_line=self._limits.text_line,
             )
             # Most often the client has waited for the 354.
             waiting = len(self._input) or self._input.ended
@@ -321,6 +324,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 policy.limits.content,
                 session.resumed,
                 binary=mail is not None and mail.body is BodyType.BINARY_MIME,
+                text_line=policy.limits.text_line,
             )
         session.chunks.begin(chunk)
         session.state = State.CHUNK
@@ -447,6 +451,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         if problem is ContentProblem.TOO_LARGE:
             return BadContent(problem, offset, too_large(self._limits.content))
         text = f"Bare CR or LF in the message at octet {offset}"
+        if problem is ContentProblem.LONG_LINE:
+            text = f"Line longer than {self._limits.text_line} octets before octet {offset}"
         return BadContent(problem, offset, Reply(550, text, EnhancedCode(5, 6, 0)))
 
     # --- to the client

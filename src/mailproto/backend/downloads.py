@@ -69,7 +69,8 @@ class DownloadDirectory:
         DownloadDirectory("mail", maildrop="alice@mail.example.com")
 
     Files may be moved and removed at any time: what has come is remembered in ``.seen-*``, a line
-    for each unique-id, as JSON. ``maildrop`` tells the maildrops apart that share a directory.
+    for each unique-id, as JSON. ``maildrop`` tells the maildrops apart that share a directory; of
+    each maildrop one run at a time may go on, which servers see to that lock it.
     Every method raises StoreFailure for what the file system refuses.
     """
 

@@ -317,7 +317,7 @@ class Session:
                 pass
         answer = yield from self._granted(command)
         if isinstance(answer, pop3.Unparsed):
-            raise _unparsed(answer)
+            raise self._unparsed(answer)
         return answer
 
     # ------------------------------------------------------------------------------------ the wire
@@ -381,7 +381,7 @@ class Session:
             elif odd is None and isinstance(event, pop3.Unparsed):
                 odd = event
         if odd is not None:
-            raise _unparsed(odd)
+            raise self._unparsed(odd)
 
     def _body(self) -> Flow[bytes | None]:
         """The next piece of a message; every mebibyte renews the time."""
@@ -416,10 +416,15 @@ class Session:
             pieces.append(piece)
         return b"".join(pieces)
 
-    @staticmethod
-    def _expect(answer: pop3.ClientEvent, kind: type[Kind]) -> Kind:
+    def _unparsed(self, event: pop3.Unparsed) -> ProtocolError:
+        """The framing is intact, so the session stays usable: this is no RemoteProtocolError."""
+        asked = self.machine.in_answer_to
+        assert asked is not None
+        return ProtocolError(f"the answer to {_name(asked)}: {event.reason}: {event.line!r}")
+
+    def _expect(self, answer: pop3.ClientEvent, kind: type[Kind]) -> Kind:
         if isinstance(answer, pop3.Unparsed):
-            raise _unparsed(answer)
+            raise self._unparsed(answer)
         assert isinstance(answer, kind)
         return answer
 
@@ -436,11 +441,6 @@ class Session:
 
 def _name(command: pop3.Command) -> str:
     return type(command).__name__.upper()
-
-
-def _unparsed(event: pop3.Unparsed) -> ProtocolError:
-    """The framing is intact, so the session stays usable: this is no RemoteProtocolError."""
-    return ProtocolError(f"{event.reason}: {event.line!r}")
 
 
 def _failed(command: str, answer: pop3.Err) -> CommandFailed:

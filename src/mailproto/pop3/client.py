@@ -80,7 +80,7 @@ _AUTHORIZATION: Final = State.AUTHORIZATION
 _PASS: Final = BareNewlines.PASS
 _END_OF_MESSAGE: Final = EndOfMessage()
 _BLOCK: Final = 65536
-_ANOTHER: Final = "the answer is about another message than was asked for"
+_ANOTHER: Final = "about another message than was asked for"
 _LOGIN: Final = (Pass, Apop, Auth)
 _NORMAL_LINE: Final = 512
 # Octets of a line of a message without its CRLF (RFC 5322 section 2.1.1).
@@ -475,12 +475,12 @@ class Client(Machine[ClientEvent, ClientItem]):
             case Lang():
                 language = parse_language(text)
                 if language is None:
-                    return Unparsed(text, "no language tag begins the answer to LANG")
+                    return Unparsed(text, "no language tag at its beginning")
                 return LanguageChanged(language.tag, language.description)
             case Last():
                 message = number(text.split(b" ", 1)[0])
                 if message is None:
-                    return Unparsed(text, "the answer to LAST is not a number")
+                    return Unparsed(text, "not a number")
                 return LastAccessed(message)
             case _:
                 pass
@@ -498,7 +498,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         found = parse_scan_listing(b"1 " + rest)
         count = number(messages)
         if count is None or isinstance(found, str):
-            return Unparsed(text, "the answer to STAT is not two numbers")
+            return Unparsed(text, "not two numbers")
         self._report(found[1])
         return DropListing(count, found[0][1])
 

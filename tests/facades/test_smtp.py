@@ -426,6 +426,24 @@ def test_P21_an_end_before_the_content_delivers_nothing(facade: Facade, after: i
         facade.connect("smtp", port, tls="none").send(CONTENT, ALICE, [BOB])
 
 
+def test_quit_of_a_connection_that_is_closed_is_no_error(world: World) -> None:
+    client = world.connect("smtp", "none")
+    client.quit()
+    assert client.closed
+    client.quit()
+
+
+def test_content_is_no_command_to_call(world: World) -> None:
+    """Nothing would answer it, and the wait would last as long as the timeout."""
+    with world.connect("smtp", "none") as client:
+        client.call(smtp.Mail(smtp.Mailbox.parse(ALICE)))
+        client.call(smtp.Rcpt(smtp.Mailbox.parse(BOB)))
+        for command in (smtp.Bdat(3), smtp.Body(b"one")):
+            with pytest.raises(LocalProtocolError, match="content is sent by send"):
+                client.call(command)
+        assert client.call(smtp.Bdat(0, last=True)).code == 250
+
+
 def test_P24_a_server_that_is_silent_runs_into_the_timeout(facade: Facade) -> None:
     def talk(conversation: Conversation) -> None:
         _greet(conversation)

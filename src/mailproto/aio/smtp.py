@@ -348,8 +348,9 @@ class Client(connecting.Client):
         return await self.run(self.session.reset())
 
     async def quit(self) -> None:
-        """Say QUIT and close; leaving the ``with`` block does the same."""
-        await self._say_goodbye()
+        """Say QUIT, unless the connection is closed, and close; as leaving the ``with`` block."""
+        if not self.closed:
+            await self._say_goodbye()
         await self.close()
 
     async def _say_goodbye(self) -> None:

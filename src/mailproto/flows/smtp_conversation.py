@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from mailproto.errors import CommandFailed, ConnectionLost, DeadlineExceeded, RemoteProtocolError
+from mailproto.errors import (
+    CommandFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from mailproto.flows.effects import Deadline, Flow, Write, deadline, read, write
-from mailproto.smtp import Challenge, Client, Command, ConnectionClosed, Reply
+from mailproto.smtp import Bdat, Body, Challenge, Client, Command, ConnectionClosed, Reply
 from mailproto.smtp.states import NAMES
 
 __all__ = ["Conversation", "expect"]
@@ -19,8 +25,13 @@ class Conversation:
     def call(self, command: Command) -> Flow[Reply]:
         """The reply to any one command, as data.
 
-        Raises LocalProtocolError for a command that cannot be sent now.
+        Raises LocalProtocolError for a command that cannot be sent now, and for content, which is
+        answered only when it is complete.
         """
+        if isinstance(command, Body) or (isinstance(command, Bdat) and command.size):
+            raise LocalProtocolError(
+                "content is sent by send, or by content and chunk of a session"
+            )
         self.expect_silence()
         self.machine.send(command)
         return (yield from self.reply())

@@ -346,8 +346,9 @@ class Client(connecting.Client):
         return self.run(self.session.reset())
 
     def quit(self) -> None:
-        """Say QUIT and close; leaving the ``with`` block does the same."""
-        self._say_goodbye()
+        """Say QUIT, unless the connection is closed, and close; as leaving the ``with`` block."""
+        if not self.closed:
+            self._say_goodbye()
         self.close()
 
     def _say_goodbye(self) -> None:

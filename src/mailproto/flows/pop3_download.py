@@ -69,7 +69,7 @@ def download(
     unique_ids = yield from _unique_ids(session, kept)
     messages = (yield from session.list()) if unique_ids is None else unique_ids
     names = _names(unique_ids or {})
-    present: set[str] = set()
+    left: set[str] = set()
     refused: dict[int, str] = {}
     received = removed = 0
     for message in messages:
@@ -79,14 +79,18 @@ def download(
                 name = yield from _receive(session, arrivals, message, name, kept, now)
                 received += name not in kept
                 kept.setdefault(name, now)
-            present.add(name)
             if leave_days is not None and now - kept[name] >= leave_days * _DAY:
                 yield from session.delete(message)
                 removed += 1
+            else:
+                left.add(name)
         except CommandFailed as error:
             refused[message] = str(error)
+            if name is not None:
+                left.add(name)
     yield from session.quit()
-    gone = kept.keys() - present
+    # What was removed is forgotten at once, for a server may use a unique-id again then.
+    gone = kept.keys() - left
     # By content, nothing tells which message was not seen.
     if gone and not (refused and unique_ids is None):
         yield from call_blocking(arrivals.forget, gone)

@@ -235,6 +235,18 @@ def test_what_no_session_could_have_is_refused_at_once(
         serve(facade, **options)
 
 
+def test_a_handler_that_cannot_be_made_is_said_instead_of_a_greeting(
+    facade: Facade, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(origin: Origin) -> Inbox:
+        raise OSError("the spool is gone")
+
+    with serve(facade, broken) as server, pytest.raises(smtplib.SMTPConnectError, match="421"):
+        smtplib.SMTP("127.0.0.1", server.port)
+    # By now the session is over.
+    assert "the spool is gone" in caplog.text
+
+
 @pytest.mark.parametrize(
     "answer",
     [smtp.Reply(354, "go on"), smtp.Reply(550, "no\r\n250 yes"), OSError("the disk is full")],

@@ -178,7 +178,14 @@ def serve(machine: Server, context: Context, peer: Peer | None = None) -> Flow[N
     """Serve one connection to its end, whatever ends it."""
     wakeup = Wakeup()
     with context.shutdown.watch(wakeup):
-        session = _Session(machine, context, peer, wakeup)
+        try:
+            session = _Session(machine, context, peer, wakeup)
+        except Exception:
+            # There is no handler to be told of the end.
+            machine.send(_FAILED)
+            yield from deadline(_FAREWELL)
+            yield from write(machine.data_to_send())
+            raise
         try:
             yield from session.run()
         except RemoteProtocolError as error:

@@ -53,6 +53,7 @@ POP3: Final = {
     "UIDL": "RFC 1939 section 7",
     "APOP": "RFC 1939 section 7",
     "LAST": "RFC 1460",
+    "RPOP": "RFC 1225",
     "CAPA": "RFC 2449",
     "STLS": "RFC 2595",
     "AUTH": "RFC 5034",

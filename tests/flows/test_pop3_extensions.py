@@ -1,8 +1,9 @@
-"""UTF8, LANG, LOGIN-DELAY, EXPIRE and LAST of the server over a store, spoken octet for octet."""
+"""UTF8, LANG, LOGIN-DELAY, EXPIRE, RPOP and LAST of the server over a store, octet for octet."""
 
 from __future__ import annotations
 
 import email.policy
+import poplib
 from email.parser import BytesParser
 from typing import Any
 
@@ -11,7 +12,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailproto import pop3, sasl
+from mailproto import pop3, sasl, sync
 from mailproto.backend import MemoryStore, StoreError
 from mailproto.backend.directory import Users
 from mailproto.errors import DeadlineExceeded
@@ -20,9 +21,11 @@ from mailproto.flows.pop3_maildrop import Internationalized
 from mailproto.flows.pop3_policy import Logins, Policy
 from mailproto.flows.pop3_server import Context, Options, serve
 from mailproto.flows.pop3_texts import TEXTS, Translation
+from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.testing import converse
 
+WRONG = b"-ERR [AUTH] the user name or the password is wrong"
 LOGIN = b"USER alice\r\nPASS secret\r\n"
 ASCII = b"Subject: one\r\n\r\nfirst\r\n"
 NATIVE = "From: José <josé@example.com>\r\nSubject: Grüße\r\n\r\nHällo\r\nzwei\r\n".encode()
@@ -45,7 +48,7 @@ def context(*contents: bytes, prefix: bytes = b"", **options: object) -> Context
     )
 
 
-def heard(served: Context, said: bytes) -> list[bytes]:
+def heard(served: Context, said: bytes, peer: Peer | None = None) -> list[bytes]:
     """The lines behind the greeting that a client hears who says this and hangs up."""
 
     def client() -> Flow[bytes]:
@@ -55,7 +58,7 @@ def heard(served: Context, said: bytes) -> list[bytes]:
             octets += piece
         return octets
 
-    octets, _ = converse(client(), serve(served.machine(), served))
+    octets, _ = converse(client(), serve(served.machine(), served, peer))
     return octets.split(b"\r\n")[1:-1]
 
 
@@ -196,6 +199,55 @@ def test_rfc2449_expire_0_removes_what_was_retrieved(per_user: bool) -> None:
     lines = heard(served, LOGIN + b"RETR 1\r\nTOP 2 0\r\nQUIT\r\n")
     assert lines[1] == b"+OK 3 messages"
     assert lines[-1] == b"+OK bye (2 messages left)"
+
+
+@pytest.mark.parity("pop3-client RPOP", "pop3-server RPOP")
+@pytest.mark.parametrize(
+    ("user", "name", "port", "answer"),
+    [
+        ("alice", "root", 1023, b"+OK 1 messages"),
+        ("alice", "root", 1024, WRONG),
+        ("alice", "root", 0, WRONG),
+        ("alice", "guest", 1023, WRONG),
+        ("bob", "root", 1023, WRONG),
+    ],
+)
+def test_rpop_takes_the_word_of_a_host_that_is_trusted(
+    user: str, name: str, port: int, answer: bytes
+) -> None:
+    asked = list[tuple[str, str, str]]()
+
+    def trusted(peer: Peer, account: str, remote: str) -> bool:
+        asked.append((peer.address, account, remote))
+        return (account, remote) == ("alice", "root")
+
+    served = context(ASCII, rpop=trusted)
+    said = f"RPOP root\r\nUSER {user}\r\nRPOP {name}\r\nSTAT\r\n".encode()
+    lines = heard(served, said, Peer("10.0.0.1", port, "10.0.0.2", 110))
+    assert lines[0] == b"-ERR RPOP must follow USER"
+    assert lines[2] == answer
+    assert (lines[3][:3] == b"+OK") is (answer[:3] == b"+OK")
+    assert asked == ([("10.0.0.1", user, name)] if port == 1023 else [])
+
+
+@pytest.mark.parametrize(
+    ("served", "answer"),
+    [
+        (context(ASCII), "RPOP is not available"),
+        (context(ASCII, rpop=lambda *_: False), "the user name or the password is wrong"),
+    ],
+    ids=["off", "on"],
+)
+def test_rpop_of_poplib_is_refused(served: Context, answer: str) -> None:
+    def session(peer: Peer) -> Flow[None]:
+        return serve(served.machine(), served, peer)
+
+    with sync.Server(served.shutdown) as server:
+        client = poplib.POP3("127.0.0.1", server.listen("127.0.0.1", 0, session), timeout=20)
+        client.user("alice")
+        with pytest.raises(poplib.error_proto, match=answer):
+            client.rpop("root")
+        client.quit()
 
 
 @pytest.mark.parity("pop3-client LAST", "pop3-server LAST")

@@ -12,6 +12,7 @@ from mailproto._core.frozen import frozen
 from mailproto.backend.store import Maybe
 from mailproto.flows.pop3_maildrop import Internationalized, Sizes
 from mailproto.flows.pop3_texts import Translation
+from mailproto.flows.serving import Peer
 
 __all__ = ["Logins", "Options", "Policy"]
 
@@ -67,6 +68,9 @@ class Options:
     """What a client gets of mail with headers beyond ASCII before it has said UTF8."""
     languages: Sequence[Translation] = ()
     """Languages beside English for LANG, the preferred one first; without any it is not offered."""
+    rpop: Callable[[Peer, str, str], Maybe[bool]] | None = None
+    """Whether the host of a client, which speaks from a port below 1024, may open the mail of the
+    user that USER has named for the user that RPOP names; ``None`` leaves RPOP off."""
     last: bool = False
     """Offer LAST, which RFC 1725 has removed."""
     apop_password: Callable[[str], Maybe[str | None]] | None = None

@@ -54,6 +54,8 @@ from mailproto.sasl.saslprep import saslprep
 __all__ = ["Context", "Options", "Policy", "serve"]
 
 # Answers to pipelined commands that go out together at most.
+# Ports that only the host itself gives away (RFC 1225, RPOP).
+_RESERVED: Final = 1024
 _GROUP: Final = 64
 
 
@@ -90,6 +92,7 @@ class Context:
             stls=stls and not tls,
             insecure_auth=self.allow_insecure_auth,
             timestamp=timestamp,
+            rpop=options.rpop is not None,
             last=options.last,
             utf8=options.internationalized is not Internationalized.AS_IS,
             languages=bool(options.languages),
@@ -232,6 +235,8 @@ class _Session:
             match event:
                 case pop3.Pass(password):
                     account = yield from self._verify(machine.user or "", password)
+                case pop3.Rpop(name):
+                    account = yield from self._rpop(machine.user or "", name)
                 case pop3.Apop(name, digest):
                     account = yield from self._apop(name, digest)
                 case pop3.Auth(mechanism, initial_response):
@@ -325,6 +330,15 @@ class _Session:
                 machine.send(self._speech.err(step.reason.value))
             return None
         return step
+
+    def _rpop(self, user: str, name: str) -> Flow[str | None]:
+        """The account for which the word of the client's host is taken (RFC 1225)."""
+        trusts, peer = self._context.options.rpop, self._peer
+        assert trusts is not None
+        account, remote = saslprep(user), saslprep(name)
+        if peer is None or not 0 < peer.port < _RESERVED or not account or not remote:
+            return None
+        return account if (yield from call(trusts, peer, account, remote)) else None
 
     def _apop(self, name: str, digest: str) -> Flow[str | None]:
         find, timestamp = self._context.options.apop_password, self._machine.offer.timestamp

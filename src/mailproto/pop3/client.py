@@ -31,6 +31,7 @@ from mailproto.pop3.commands import (
     Pass,
     Quit,
     Retr,
+    Rpop,
     Stat,
     Stls,
     Top,
@@ -81,7 +82,7 @@ _PASS: Final = BareNewlines.PASS
 _END_OF_MESSAGE: Final = EndOfMessage()
 _BLOCK: Final = 65536
 _ANOTHER: Final = "about another message than was asked for"
-_LOGIN: Final = (Pass, Apop, Auth)
+_LOGIN: Final = (Pass, Rpop, Apop, Auth)
 _NORMAL_LINE: Final = 512
 # Octets of a line of a message without its CRLF (RFC 5322 section 2.1.1).
 _CONTENT_LINE: Final = 998
@@ -282,7 +283,7 @@ class Client(Machine[ClientEvent, ClientItem]):
     def _toward_login(self, item: Command, line: bytes) -> None:
         """What is particular to AUTHORIZATION; raises before it changes anything."""
         reason: str | None = None
-        if isinstance(item, Pass) and not self._user_sent:
+        if isinstance(item, (Pass, Rpop)) and not self._user_sent:
             reason = "it must follow USER (RFC 1939 section 7)"
         elif isinstance(item, Stls) and self._tls:
             reason = "TLS is on already"
@@ -457,7 +458,7 @@ class Client(Machine[ClientEvent, ClientItem]):
                 return self._one_listing(text)
             case Stat():
                 return self._drop_listing(text)
-            case Pass() | Apop() | Auth():
+            case Pass() | Rpop() | Apop() | Auth():
                 self._exchange = None
                 self._state = State.TRANSACTION
             case Quit():

@@ -28,6 +28,7 @@ __all__ = [
     "Pass",
     "Quit",
     "Retr",
+    "Rpop",
     "Rset",
     "Stat",
     "Stls",
@@ -50,6 +51,16 @@ class Pass:
     """``C: PASS secret``: the password, spaces included (RFC 1939 section 7)."""
 
     password: str = field(repr=False)
+
+
+@frozen
+class Rpop:
+    """``C: RPOP mrose``: instead of PASS, who the user is at the client's host (RFC 1225).
+
+    It takes the client's word, and RFC 1460 has removed it: servers have it off unless asked for.
+    """
+
+    name: str
 
 
 @frozen
@@ -182,6 +193,7 @@ class Quit:
 Command: TypeAlias = (
     User
     | Pass
+    | Rpop
     | Apop
     | Auth
     | Stls

@@ -13,6 +13,7 @@ from mailproto.pop3.commands import (
     Lang,
     Last,
     Pass,
+    Rpop,
     Stls,
     User,
     Utf8,
@@ -21,7 +22,7 @@ from mailproto.pop3.commands import (
 __all__ = ["OPTIONAL", "Offer"]
 
 OPTIONAL: Final[frozenset[type[Command]]] = frozenset(
-    {User, Pass, Apop, Auth, Stls, Last, Utf8, Lang}
+    {User, Pass, Rpop, Apop, Auth, Stls, Last, Utf8, Lang}
 )
 """The commands that an ``Offer`` may refuse."""
 
@@ -41,6 +42,8 @@ class Offer:
     timestamp: str | None = None
     """The msg-id in the greeting for APOP: unique to the connection, hard to guess. APOP rests on
     MD5 and needs passwords in clear at the server; ``None`` leaves it off."""
+    rpop: bool = False
+    """The RPOP command of RFC 1225."""
     last: bool = False
     """The LAST command of RFC 1460."""
     utf8: bool = False
@@ -86,6 +89,8 @@ class Offer:
         match command:
             case User() | Pass() if not self.user:
                 return "USER is not available"
+            case Rpop() if not self.rpop:
+                return "RPOP is not available"
             case Apop() if self.timestamp is None:
                 return "APOP is not available"
             case Auth(mechanism) if mechanism not in self.mechanisms:

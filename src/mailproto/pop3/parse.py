@@ -28,6 +28,7 @@ from mailproto.pop3.commands import (
     Pass,
     Quit,
     Retr,
+    Rpop,
     Rset,
     Stat,
     Stls,
@@ -185,6 +186,7 @@ def _lang(argument: bytes | None) -> Command | str:
 _COMMANDS: Final[Mapping[bytes, Callable[[bytes | None], Command | str]]] = {
     b"USER": _string(User, "name"),
     b"PASS": _string(Pass, "password"),
+    b"RPOP": _string(Rpop, "name"),
     b"APOP": _apop,
     b"AUTH": _auth,
     b"STLS": _plain(Stls()),

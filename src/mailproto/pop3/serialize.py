@@ -28,6 +28,7 @@ from mailproto.pop3.commands import (
     Pass,
     Quit,
     Retr,
+    Rpop,
     Rset,
     Stat,
     Stls,
@@ -119,6 +120,8 @@ def serialize_command(item: ClientItem) -> bytes:
             line = b"USER " + _argument(name, "user name")
         case Pass(password):
             line = b"PASS " + _argument(password, "password", secret=True)
+        case Rpop(name):
+            line = b"RPOP " + _argument(name, "user name")
         case Apop(name, digest):
             if DIGEST.fullmatch(digest.encode("utf-8", "replace")) is None:
                 raise LocalProtocolError("an APOP digest is 32 lower case hexadecimal digits")

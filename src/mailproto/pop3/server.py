@@ -31,6 +31,7 @@ from mailproto.pop3.commands import (
     Pass,
     Quit,
     Retr,
+    Rpop,
     Rset,
     Stat,
     Stls,
@@ -279,8 +280,8 @@ class Server(Machine[ServerEvent, ServerItem]):
         if isinstance(command, Stls) and self._utf8:
             return "STLS is not allowed after UTF8"
         refusal = self._offer.refusal(command, tls=self._tls)
-        if refusal is None and isinstance(command, Pass) and self._user is None:
-            return "PASS must follow USER"
+        if refusal is None and isinstance(command, (Pass, Rpop)) and self._user is None:
+            return f"{kind.__name__.upper()} must follow USER"
         return refusal
 
     def _count_error(self, event: Invalid) -> None:
@@ -398,7 +399,7 @@ class Server(Machine[ServerEvent, ServerItem]):
                 self._lines = 0
             case User(name):
                 self._user = name
-            case Pass() | Apop() | Auth() | AuthResponse():
+            case Pass() | Rpop() | Apop() | Auth() | AuthResponse():
                 self._state = State.TRANSACTION
                 self._user = self._in_exchange = None
             case Stls():
@@ -413,7 +414,7 @@ class Server(Machine[ServerEvent, ServerItem]):
     def _refused(self, asked: ServerEvent, item: Err) -> None:
         self._in_exchange = None
         match asked:
-            case Pass() | Apop() | Auth() | AuthResponse():
+            case Pass() | Rpop() | Apop() | Auth() | AuthResponse():
                 self._user = None
                 # A maildrop in use, or a failure of the system, says nothing of the credentials.
                 if item.code is None or AUTH.covers(item.code):

@@ -19,6 +19,7 @@ from mailproto.pop3.commands import (
     Pass,
     Quit,
     Retr,
+    Rpop,
     Rset,
     Stat,
     Stls,
@@ -54,6 +55,7 @@ _BOTH: Final = _TRANSACTION + _AUTHORIZATION
 STATES_OF: Final[Mapping[type[Command], tuple[State, ...]]] = {
     User: _AUTHORIZATION,
     Pass: _AUTHORIZATION,
+    Rpop: _AUTHORIZATION,
     Apop: _AUTHORIZATION,
     Auth: _AUTHORIZATION,
     Stls: _AUTHORIZATION,

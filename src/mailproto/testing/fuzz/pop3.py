@@ -42,6 +42,7 @@ def _new_server(case: Case) -> pop3.Server:
         stls=on(2),
         insecure_auth=not on(5),
         timestamp=_TIMESTAMP if on(4) else None,
+        rpop=on(11),
         last=on(6),
         utf8=on(7),
         languages=on(8),

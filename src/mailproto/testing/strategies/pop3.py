@@ -67,6 +67,7 @@ _optional_numbers = st.none() | message_numbers
 commands: st.SearchStrategy[pop3.Command] = st.one_of(
     st.builds(pop3.User, names),
     st.builds(pop3.Pass, names),
+    st.builds(pop3.Rpop, names),
     st.builds(pop3.Apop, names, st.text("0123456789abcdef", min_size=32, max_size=32)),
     st.builds(pop3.Auth, _mechanisms, st.none() | _sasl_octets),
     st.builds(pop3.List, _optional_numbers),

@@ -1,7 +1,7 @@
 """Settings for the whole suite: the Hypothesis profiles and a certificate.
 
 `HYPOTHESIS_PROFILE` names the profile: `dev` (default), `smoke` (few examples), `ci` (the
-same examples every time) or `nightly` (many).
+same examples every time) or `nightly` (many). With `MAILPROTO_FREEZE` values are really frozen.
 """
 
 from __future__ import annotations
@@ -9,11 +9,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mailproto._core import frozen
+
 if TYPE_CHECKING:
     from mailproto.cli.certificate import CertificateFiles
+
+if os.environ.get("MAILPROTO_FREEZE"):
+    # Values are frozen at run time too, for no class that uses it has been made yet.
+    vars(frozen)["frozen"] = attrs.frozen
 
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile("smoke", max_examples=10, deadline=None, derandomize=True)

@@ -50,10 +50,6 @@ IMPURE_STDLIB = frozenset(
         "subprocess", "tempfile", "threading", "time", "imaplib", "poplib", "smtplib",
     }
 )  # fmt: skip
-PURE_EXCEPTIONS = {
-    # one environment variable chooses classes that really freeze (the CI lane of _core/frozen.py)
-    ("_core.frozen", "os"),
-}
 
 RUNTIME_DEPENDENCIES: Mapping[str, frozenset[str]] = {
     # component -> third-party modules; everything may use attrs and typing_extensions
@@ -176,8 +172,7 @@ def impurities(tree: Tree) -> list[str]:
         str(found)
         for found in all_imports(tree)
         if (component(found.importer) in PURE or found.importer in PURE_MODULES)
-        and (top := component(found.imported)) in IMPURE_STDLIB
-        and (found.importer, top) not in PURE_EXCEPTIONS
+        and component(found.imported) in IMPURE_STDLIB
     ]
 
 

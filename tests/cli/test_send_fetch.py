@@ -19,6 +19,7 @@ from mailproto.cli.certificate import CertificateFiles
 from mailproto.flows.services import PORTS, Services
 from mailproto.flows.tls import server_context
 from mailproto.testing import Line, peer, transcript
+from mailproto.testing.script import Script
 
 MESSAGE = (
     b"From: Sender <sender@far.test>\n"
@@ -310,6 +311,15 @@ def test_new_mail_needs_a_place_that_remembers(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def fetch_new(script: Script, directory: Path) -> int:
+    """The status of ``mailproto fetch --new`` at a POP3 server that plays its part of a script."""
+    with sync.Server() as server:
+        port = server.listen("127.0.0.1", 0, lambda client: peer(script))
+        options = ["--tls=none", "--allow-insecure-auth", "--user=bob", "--protocol=pop3"]
+        given = [*options, "--new", f"--output={directory}"]
+        return main(["fetch", "--host=127.0.0.1", f"--port={port}", *given])
+
+
 def test_P20_what_a_server_does_beside_the_RFCs_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,11 +348,7 @@ def test_P20_what_a_server_does_beside_the_RFCs_is_told(
         S: +OK
     """)
     monkeypatch.setenv("MAILPROTO_PASSWORD", "secret")
-    with sync.Server() as server:
-        port = server.listen("127.0.0.1", 0, lambda client: peer(script))
-        options = ["--tls=none", "--allow-insecure-auth", "--user=bob", "--protocol=pop3"]
-        given = [*options, "--new", f"--output={tmp_path}"]
-        assert main(["fetch", "--host=127.0.0.1", f"--port={port}", *given]) == 0
+    assert fetch_new(script, tmp_path) == 0
     told = capsys.readouterr()
     assert told.out == "1 received, 0 removed, 1 left\n"
     names = ("NO_CAPA", "STATUS_SPELLING", "NO_UIDL")
@@ -376,11 +382,7 @@ def test_what_a_server_refuses_is_told_and_the_rest_is_fetched(
         S: +OK
     """)
     monkeypatch.setenv("MAILPROTO_PASSWORD", "secret")
-    with sync.Server() as server:
-        port = server.listen("127.0.0.1", 0, lambda client: peer(script))
-        options = ["--tls=none", "--allow-insecure-auth", "--user=bob", "--protocol=pop3"]
-        given = [*options, "--new", f"--output={tmp_path}"]
-        assert main(["fetch", "--host=127.0.0.1", f"--port={port}", *given]) == 1
+    assert fetch_new(script, tmp_path) == 1
     told = capsys.readouterr()
     assert told.out == "1 received, 0 removed, 2 left\n"
     last = told.err.splitlines()[-1]

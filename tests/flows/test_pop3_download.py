@@ -93,6 +93,19 @@ def cut_after(flow: Flow[Downloaded], count: int) -> Flow[Downloaded]:
     raise AssertionError("count() has ended")
 
 
+def downloading(
+    session: Session, arrivals: Kept, *, now: float, leave_days: float | None, cut: int | None
+) -> Flow[Downloaded]:
+    """A whole session, or as much of it as there is before its network breaks."""
+
+    def client() -> Flow[Downloaded]:
+        yield from session.greet()
+        yield from session.login("alice", "secret")
+        return (yield from download(session, arrivals, now=now, leave_days=leave_days))
+
+    return client() if cut is None else cut_after(client(), cut)
+
+
 def run(
     store: MemoryStore,
     arrivals: Kept,
@@ -103,14 +116,9 @@ def run(
     sizes: tuple[int, ...] = (),
 ) -> Downloaded:
     context = Context(store, USERS, Shutdown(), sasl.Offer())
-    session = Session(pop3.Client(tls=True))
-
-    def client() -> Flow[Downloaded]:
-        yield from session.greet()
-        yield from session.login("alice", "secret")
-        return (yield from download(session, arrivals, now=now, leave_days=leave_days))
-
-    flow = client() if cut is None else cut_after(client(), cut)
+    flow = downloading(
+        Session(pop3.Client(tls=True)), arrivals, now=now, leave_days=leave_days, cut=cut
+    )
     return converse(flow, serve(context.machine(tls=True), context), sizes=sizes)[0]
 
 
@@ -383,13 +391,7 @@ def run_old(
     announced: bool = False,
 ) -> tuple[Downloaded, frozenset[pop3.Quirk]]:
     session = Session(pop3.Client(tls=True))
-
-    def client() -> Flow[Downloaded]:
-        yield from session.greet()
-        yield from session.login("alice", "secret")
-        return (yield from download(session, arrivals, now=now, leave_days=leave_days))
-
-    flow = client() if cut is None else cut_after(client(), cut)
+    flow = downloading(session, arrivals, now=now, leave_days=leave_days, cut=cut)
     done = converse(flow, old_server(store, announced=announced))[0]
     return done, session.quirks
 

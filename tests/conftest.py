@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 if os.environ.get("MAILPROTO_FREEZE"):
     # Values are frozen at run time too, for no class that uses it has been made yet.
-    vars(frozen)["frozen"] = attrs.frozen
+    frozen.frozen = attrs.frozen
 
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile("smoke", max_examples=10, deadline=None, derandomize=True)

@@ -347,6 +347,22 @@ def test_a_name_behind_which_is_nothing(world: World):
     assert (attempt.host, attempt.address) == ("example.com", "")
 
 
+def test_a_domain_that_is_one_of_its_mx_hosts_and_has_no_address(world: World, stack: ExitStack):
+    world.mx["example.com"] = [(10, "example.com"), (20, "b")]
+    result = world.send(relay(), [BOB])
+    assert (status(result), hosts(result)) == (
+        "451 4.4.1",
+        [("example.com", TEMPORARY), ("b", TEMPORARY)],
+    )
+    add(world, stack, "192.0.2.2", Host())
+    assert hosts(world.send(relay(), [BOB]))[1:] == [("b", DELIVERED)]
+
+
+def test_a_smart_host_without_an_address_is_no_fault_of_its_domain(world: World):
+    result = world.send(relay(smart_host="example.com"), [BOB])
+    assert status(result) == "451 4.4.4"
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [

@@ -267,6 +267,8 @@ class _Delivery:
         self._recipients = [_Recipient(rcpt) for rcpt in recipients]
         self._tls = _tls_context(settings, message)
         self._orders: dict[tuple[str, ...], Sequence[str]] = {}
+        # Domains without MX records, which are their own hosts.
+        self._without_mx: set[str] = set()
         self._attempts: list[Attempt] = []
         self._final: Reply | None = None
         self._began = transport.clock()
@@ -331,6 +333,8 @@ class _Delivery:
             return NO_SUCH_DOMAIN
         except (MailError, OSError):
             return UNRESOLVED
+        if not records:
+            self._without_mx.add(domain)
         return route(domain, records, order=self._order, own_names=settings.own_names)
 
     def _order(self, hosts: Sequence[str]) -> Sequence[str]:
@@ -358,7 +362,7 @@ class _Delivery:
             missing = ConnectionLost(f"{host} has no address")
             self._unreached(host, due, missing, began, NO_ADDRESS)
             for recipient in due:
-                if recipient.domain == host:
+                if recipient.domain in self._without_mx:
                     # No MX record and no address either: no host is behind the name.
                     recipient.settle(NO_SUCH_DOMAIN)
             return

@@ -512,6 +512,21 @@ def test_pieces_are_sent_as_they_come() -> None:
     assert len(result.delivered) == 3
 
 
+def test_the_size_that_came_with_a_transaction_goes_on() -> None:
+    client = session()
+
+    def flow() -> Flow[SendResult]:
+        yield from client.begin()
+        mail = smtp.Mail(smtp.Mailbox.parse("alice@example.com"), 19, smtp.BodyType.SEVEN_BIT)
+        result = yield from client.send(iter([b"Subject: x\r\n\r\n.hi\r\n"]), mail, RECIPIENTS)
+        yield from client.quit()
+        return result
+
+    group = GROUP.replace("SIZE=19", "SIZE=19 BODY=7BIT")
+    script = PIPELINING + group + "S: 250 ok\n" * 4 + f"S: 354 go\n{CONTENT}S: 250 ok\n{QUIT}"
+    assert len(play(script, flow()).delivered) == 3
+
+
 def test_content_that_is_proven_safe_is_not_looked_at_as_a_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -303,6 +303,7 @@ class Session(Conversation):
             content, size = octets, len(octets)
         if body is None and offers_8bit and (octets is None or not octets.isascii()):
             body = BodyType.EIGHT_BIT_MIME
+        size = mail.size if size is None else size
         mail = Mail(
             mail.reverse_path,
             size if self.machine.offers("SIZE") else None,

@@ -101,6 +101,7 @@ S: 250-ENHANCEDSTATUSCODES
 S: 250-SMTPUTF8
 S: 250 HELP
 """
+STARTTLS = "S: 250-STARTTLS\nS: 250-ENH"
 SENDER = "C: MAIL FROM:<a@b>\nS: 250 2.1.0 OK\n"
 ENVELOPE = SENDER + "C: RCPT TO:<c@d>\nS: 250 2.1.5 OK\n"
 DATA = ENVELOPE + "C: DATA\nS: 354 End data with <CR><LF>.<CR><LF>\n"
@@ -315,6 +316,65 @@ def test_a_fault_of_the_handler_is_seen_by_both_sides() -> None:
         converse(serve(ctx.machine(), ctx), client())
     assert said.endswith(b"421 4.3.0 Internal error, closing the connection\r\n")
     assert log[-1] == "abandoned"
+
+
+def test_a_handler_that_fails_twice_is_told_by_421_all_the_same() -> None:
+    class Broken(Keeper):
+        def abandon(self) -> None:
+            raise IndexError
+
+    said = b""
+
+    def client() -> Flow[None]:
+        nonlocal said
+        yield from write(b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nbug\r\n.\r\n")
+        while data := (yield from read()):
+            said += data
+
+    ctx = Context(handler=lambda origin: Broken(origin, []), shutdown=Shutdown())
+    with pytest.raises(IndexError) as caught:
+        converse(serve(ctx.machine(), ctx), client())
+    assert isinstance(caught.value.__context__, ZeroDivisionError)
+    assert said.endswith(b"421 4.3.0 Internal error, closing the connection\r\n")
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_handler_with_more_or_fewer_replies_than_recipients(number: int) -> None:
+    class Counting(Keeper):
+        def end(self) -> Sequence[smtp.Reply]:
+            return [smtp.Reply(250, "ok")] * number
+
+    ctx = Context(
+        handler=lambda origin: Counting(origin, []), shutdown=Shutdown(), hostname="mx", lmtp=True
+    )
+    hello = HELLO.replace("EHLO", "LHLO").replace("ESMTP", "LMTP")
+    envelope = ENVELOPE + "C: RCPT TO:<e@f>\nS: 250 2.1.5 OK\n"
+    data = f"{envelope}C: DATA\nS: 354 End data with <CR><LF>.<CR><LF>\n"
+    last = "S: 421 4.3.0 Internal error, closing the connection\n"
+    with pytest.raises(LocalProtocolError, match=f"{number} times, not 2"):
+        converse(
+            serve(ctx.machine(starttls=True), ctx),
+            peer(transcript(f"{hello}{data}C: .\n{last}".replace("S: 250-ENH", STARTTLS)), "C"),
+        )
+
+
+@pytest.mark.parametrize(
+    "chunks", ["C: DATA\nS: 354 Go on\nC: one\nC: .\n", "C: BDAT 5 LAST\nC: one\n"]
+)
+def test_nothing_is_dropped_that_a_handler_has_not_refused(chunks: str) -> None:
+    class Polite(Keeper):
+        def data(self) -> smtp.Reply:
+            return smtp.Reply(354, "Go on")
+
+        def content(self, data: bytes) -> smtp.Reply:
+            super().content(data)
+            return smtp.Reply(250, "Thank you")
+
+    log: list[object] = []
+    ctx = Context(handler=lambda origin: Polite(origin, log), shutdown=Shutdown(), hostname="mx")
+    script = f"{HELLO}{ENVELOPE}{chunks}S: 250 2.0.0 OK\n{QUIT}"
+    converse(serve(ctx.machine(), ctx), peer(transcript(script), "C"), sizes=(1,))
+    assert log == [MAIL, RCPT, b"one\r\n"]
 
 
 @pytest.mark.parametrize("error", [ConnectionLost("gone"), DeadlineExceeded("late")])

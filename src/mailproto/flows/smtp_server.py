@@ -24,6 +24,7 @@ from mailproto.backend.store import OverQuota
 from mailproto.errors import (
     ConnectionLost,
     DeadlineExceeded,
+    LocalProtocolError,
     RemoteProtocolError,
     StoreError,
     TLSError,
@@ -292,9 +293,12 @@ class _Session:
         self._over = True
 
     def farewell(self, reply: Reply) -> Flow[None]:
-        """Say why the connection ends, if the client still listens."""
-        machine = self._machine
+        """Say why the connection ends, if the client still listens, and tell the handler."""
+        yield from self._say_at_last(reply)
         yield from self.interrupt()
+
+    def _say_at_last(self, reply: Reply) -> Flow[None]:
+        machine = self._machine
         if machine.closing or (machine.awaiting_tls and not machine.failed):
             return
         if machine.state is State.REVERSED:
@@ -449,7 +453,7 @@ class _Session:
     def _begin_content(self) -> Flow[None]:
         """Ask what is asked at DATA, when BDAT has begun the content without it."""
         self._content_begun = True
-        self._refusal = yield from self._decide(self._handler.data)
+        self._refusal = _if_refused((yield from self._decide(self._handler.data)))
 
     def end_of_chunk(self, _: EndOfChunk) -> Flow[None]:
         if not self._content_begun:
@@ -470,12 +474,14 @@ class _Session:
         return None if given is None else self._decided(event, given)
 
     def content_decided(self, reply: Reply | None) -> None:
-        self._refusal = reply
+        self._refusal = _if_refused(reply)
 
     def _first_content(self, event: Body) -> Flow[None]:
         yield from self._begin_content()
         if self._refusal is None:
-            self._refusal = yield from self._decide(lambda: self._handler.content(event.data))
+            self.content_decided(
+                (yield from self._decide(lambda: self._handler.content(event.data)))
+            )
 
     def bad_content(self, _: BadContent) -> Flow[None]:
         yield from self.abandon()
@@ -504,14 +510,18 @@ class _Session:
             self.end_decided(refusal)
 
     def end_decided(self, replies: Reply | Sequence[Reply] | None) -> None:
+        due = self._machine.replies_due
         if replies is None:
             self._machine.accept()
-        elif isinstance(replies, Reply):
-            for reply in [replies] * self._machine.replies_due:
-                self._machine.send(reply)
-        else:
-            for reply in replies:
-                self._machine.send(reply)
+            return
+        if isinstance(replies, Reply):
+            replies = [replies] * due
+        elif len(replies) != due:
+            raise LocalProtocolError(
+                f"the handler answers the content {len(replies)} times, not {due}"
+            )
+        for reply in replies:
+            self._machine.send(reply)
 
     def leave(self, _: Rset | Quit) -> Flow[None]:
         yield from self.abandon()
@@ -638,6 +648,11 @@ class _Session:
             self._machine.send(_REFUSED)
         else:
             self._machine.send(_MALFORMED)
+
+
+def _if_refused(reply: Reply | None) -> Reply | None:
+    """``reply`` unless it accepts, as ``None`` does: what is not refused is never dropped."""
+    return None if reply is None or reply.positive else reply
 
 
 def _refusal(error: StoreError) -> Reply:

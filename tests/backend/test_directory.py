@@ -335,6 +335,21 @@ def test_P26_unknown_users_have_keys_like_the_others() -> None:
         assert len(known.stored_key) == len(unknown.stored_key)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("{}", "{}@example.com", "{}@EXAMPLE.com.", "{}@example.net"),
+        ("{}@example.org", "{}@EXAMPLE.org."),
+        ("{}@elsewhere.test", "{}@elsewhere.test."),
+    ],
+)
+def test_P26_unknown_users_have_one_salt_by_all_their_names(names: tuple[str, ...]) -> None:
+    """As those who exist: salts that differ would tell who does not."""
+    for user in ("alice", "bob", "nobody"):
+        keys = [USERS.lookup(name.format(user), "SCRAM-SHA-256") for name in names]
+        assert len({key.salt for key in keys if isinstance(key, sasl.ScramKeys)}) == 1
+
+
 @pytest.mark.nightly
 @pytest.mark.skipif(
     os.environ.get("HYPOTHESIS_PROFILE") != "nightly", reason="wants a machine with nothing to do"

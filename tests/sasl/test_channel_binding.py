@@ -29,6 +29,12 @@ HASHES: dict[str, Hash] = {
 }
 
 
+@pytest.mark.parametrize("name", ["", "tls-unique,a=root", "tls unique", "tls_unique", "ü", "\r\n"])
+def test_P04_a_type_that_leaves_its_place_in_the_message_is_none(name: str) -> None:
+    with pytest.raises(LocalProtocolError, match="type of channel binding"):
+        sasl.ChannelBinding(name, b"data")
+
+
 def certificate(
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey,
     algorithm: Hash | None,

@@ -100,6 +100,17 @@ def test_P06_plaintext_without_tls_only_by_name() -> None:
     assert sasl.choose(["PLAIN", "SCRAM-SHA-1"], ALICE, tls=False).name == "SCRAM-SHA-1"
 
 
+def test_P06_P07_what_rests_on_tls_proves_nothing_without_it() -> None:
+    """A server that offers EXTERNAL in clear would meet any floor."""
+    for floor in (sasl.Strength.ANONYMOUS, sasl.Strength.MUTUAL):
+        with pytest.raises(SecurityError, match="EXTERNAL would rest on TLS, and there is none"):
+            sasl.choose(["EXTERNAL"], sasl.ExternalCredentials(), tls=False, floor=floor)
+    insecure = sasl.choose(
+        ["EXTERNAL"], sasl.ExternalCredentials(), tls=False, allow_insecure_auth=True
+    )
+    assert insecure.name == "EXTERNAL"
+
+
 def test_a_floor_of_bound_wants_a_binding() -> None:
     offered = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"]
     with pytest.raises(SecurityError):

@@ -198,6 +198,15 @@ def test_a_mechanism_of_ones_own(numbers: tuple[int, ...]) -> None:
     assert COUNTING not in sasl.MECHANISMS
 
 
+@pytest.mark.parametrize(
+    "name", ["", "x-mirror", "X MIRROR", "X\r\nY", "X-\u017f", "X" * 21, "X=Y", "X,Y"]
+)
+def test_P04_a_name_that_no_server_could_announce_is_none(name: str) -> None:
+    """RFC 4422 section 3.1."""
+    with pytest.raises(LocalProtocolError, match="is no name of a mechanism"):
+        sasl.Mechanism(name, sasl.Strength.CHALLENGE, lambda _, __: None, count_server)
+
+
 # ---------------------------------------------------------------------------------- secrets
 
 CANARY = "canary-7f3a"

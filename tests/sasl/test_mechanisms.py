@@ -156,6 +156,47 @@ def test_anonymous_carries_the_trace(trace: str) -> None:
     assert realm.asked == [sasl.AnonymousCredentials(trace)]
 
 
+@pytest.mark.parametrize(
+    ("trace", "allowed"),
+    [
+        ("", True),
+        ("sirhc", True),
+        ("sirhc@example.org", True),
+        ("a b\u00a0c\u00ad", True),  # what SASLprep would change stays as it is
+        ("\u00e9" * 255, True),
+        ("\u00e9" * 256, False),
+        ("\u0627\u0628", True),
+        ("\U0001f600", True),
+        # the tables C.2.1, C.2.2, C.3, C.4, C.6, C.8 (twice) and C.9
+        ("a\nb", False),
+        ("a\u2028b", False),
+        ("\ue000", False),
+        ("\ufdd0", False),
+        ("\ufffd", False),
+        ("\u202etxt.exe", False),
+        ("\u200e", False),
+        ("\U000e0001", False),
+        # both directions (RFC 3454 section 6)
+        ("\u0627a", False),
+        ("\u0627a\u0628", False),
+        ("\u06271", False),
+    ],
+)
+def test_P17_the_trace_of_ANONYMOUS_keeps_to_its_profile(trace: str, allowed: bool) -> None:
+    """RFC 4505 section 3, on both sides."""
+    credentials = sasl.AnonymousCredentials(trace)
+    _, server = pair(sasl.ANONYMOUS, sasl.AnonymousCredentials())
+    step = server.start(trace.encode())
+    if allowed:
+        client, _ = pair(sasl.ANONYMOUS, credentials)
+        assert client.start() == trace.encode()
+        assert step == sasl.Verify(credentials)
+    else:
+        with pytest.raises(LocalProtocolError, match="the trace has"):
+            pair(sasl.ANONYMOUS, credentials)
+        assert step == sasl.Failure(sasl.FailureReason.MALFORMED)
+
+
 CREDENTIALS = {
     **{mechanism: sasl.PasswordCredentials("alice", "secret") for mechanism in PASSWORD},
     sasl.OAUTHBEARER: sasl.TokenCredentials("alice", "token"),
@@ -352,6 +393,8 @@ def test_xoauth2_passes_over_further_pairs(message: bytes) -> None:
         (sasl.OAUTHBEARER, sasl.TokenCredentials("alice", "")),
         (sasl.OAUTHBEARER, sasl.TokenCredentials("alice", "token\r\n")),
         (sasl.OAUTHBEARER, sasl.TokenCredentials("alice", "token", "h\x01")),
+        (sasl.OAUTHBEARER, sasl.TokenCredentials("alice", "token", "h\u00f6st")),
+        (sasl.OAUTHBEARER, sasl.TokenCredentials("alice", "token", "ho st")),
         (sasl.OAUTHBEARER, sasl.TokenCredentials("alice", "token", "", 0)),
         (sasl.EXTERNAL, sasl.ExternalCredentials("a\0b")),
         (sasl.ANONYMOUS, sasl.AnonymousCredentials("a\r\nb")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from base64 import b64encode
 
 import pytest
@@ -170,6 +171,16 @@ def test_P07_the_greatest_iteration_count_is_worked_on() -> None:
         b"r=abcdef,s=QQ==,i=4096,",
         b"r=abcdef,s=QQ==,i=4096,x",
         b"r=abcdef,s=QQ==,i=4096\0",
+        # RFC 5802 section 5.1: "m" ends every exchange, and the others have one place each
+        b"r=abcdef,s=QQ==,i=4096,m=x",
+        b"r=abcdef,s=QQ==,i=4096,x=y,m=x",
+        b"r=abcdef,s=QQ==,i=4096,i=4096",
+        b"r=abcdef,s=QQ==,i=4096,r=abcdef",
+        b"r=abcdef,s=QQ==,i=4096,s=QQ==",
+        b"r=abcdef,s=QQ==,i=4096,p=QQ==",
+        b"r=abcdef,s=QQ==,i=4096,v=QQ==",
+        b"r=abcdef,s=QQ==,i=4096,e=other-error",
+        b"r=abcdef,i=4096,s=QQ==",
         b"r=abcd\xc3\xa9f,s=QQ==,i=4096",
         b"r=abc,s=QQ==,i=4096",
         b"r=xyzdef,s=QQ==,i=4096",
@@ -287,6 +298,11 @@ def test_P07_a_server_without_the_keys_is_found_out(mechanism: sasl.Mechanism) -
         b"n,,n=alice,r=a bc",
         b"n,,n=alice,r=abc,",
         b"n,,n=alice,r=abc,p=x",
+        b"n,,n=alice,r=abc,m=x",
+        b"n,,n=alice,r=abc,n=bob",
+        b"n,,n=alice,r=abc,a=bob",
+        b"n,,n=alice,r=abc,r=abc",
+        b"n,,n=alice,r=abc,c=biws",
     ],
 )
 def test_P17_a_malformed_first_message_of_the_client(message: bytes) -> None:
@@ -315,6 +331,9 @@ def final_message(**changes: bytes) -> tuple[sasl.ServerExchange, bytes]:
         ({"c": b"!"}, sasl.FailureReason.MALFORMED),
         ({"r": b"abc"}, sasl.FailureReason.REFUSED),
         ({"r": b"abcx"}, sasl.FailureReason.REFUSED),
+        ({"c": b"biws,m=x"}, sasl.FailureReason.MALFORMED),
+        ({"c": b"biws,c=biws"}, sasl.FailureReason.MALFORMED),
+        ({"p": b64encode(bytes(32)) + b",m=x"}, sasl.FailureReason.MALFORMED),
     ],
 )
 def test_a_final_message_that_is_wrong(
@@ -481,6 +500,21 @@ def test_a_password_that_saslprep_refuses_is_never_right() -> None:
         assert not keys.fits(refused)
         with pytest.raises(LocalProtocolError):
             sasl.ScramKeys.derive("SCRAM-SHA-256", refused, SALT)
+
+
+@pytest.mark.parametrize("iterations", [1000, 1_000_001])
+def test_keys_of_another_making_are_compared_whatever_their_count(iterations: int) -> None:
+    salted = hashlib.pbkdf2_hmac("sha256", b"secret", SALT, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    keys = sasl.ScramKeys("SCRAM-SHA-256", SALT, iterations, stored, bytes(32))
+    assert keys.fits("secret")
+    assert not keys.fits("wrong")
+
+
+def test_keys_are_made_for_the_schemes_there_are() -> None:
+    for scheme in ("SCRAM-SHA-256-PLUS", "CRAM-MD5", "scram-sha-256"):
+        with pytest.raises(LocalProtocolError, match=f"{scheme!r} is none of SCRAM-SHA-1, "):
+            sasl.ScramKeys.derive(scheme, "secret", SALT)
 
 
 def test_keys_of_another_scheme_are_the_applications_mistake() -> None:

@@ -246,7 +246,11 @@ class Users:
 
     def _scram_keys(self, account: str | None, user: str, scheme: str) -> ScramKeys:
         """The keys of the account; without one, keys of the same cost that fit nothing."""
-        decoy = ScramKeys.decoy(scheme, _folded(user), self._decoy_key, self._iterations)
+        # Whoever exists has one salt by all his names, and so must who does not.
+        name, _, domain = _account_name(user).rpartition("@")
+        if not name or domain not in self._domains:
+            name = _account_name(user)
+        decoy = ScramKeys.decoy(scheme, name, self._decoy_key, self._iterations)
         keys = self._keys[account][scheme] if account is not None else decoy
         assert isinstance(keys, ScramKeys)
         return keys

@@ -7,9 +7,10 @@ certificate alone is computed.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
-from attrs import field
+from attrs import Attribute, field
 
 from mailproto._core.frozen import frozen
 from mailproto.errors import LocalProtocolError
@@ -17,11 +18,23 @@ from mailproto.errors import LocalProtocolError
 __all__ = ["ChannelBinding", "tls_exporter", "tls_server_end_point", "tls_unique"]
 
 
+_NAME: Final = re.compile(r"[A-Za-z0-9.-]+")
+
+
+def _named(_: object, __: Attribute[str], name: str) -> None:
+    # It stands before the identities in the first message of SCRAM.
+    if _NAME.fullmatch(name) is None:
+        raise LocalProtocolError(f"{name!r} is no type of channel binding (RFC 5802 section 7)")
+
+
 @frozen
 class ChannelBinding:
-    """The octets of one channel-binding type for one connection."""
+    """The octets of one channel-binding type for one connection.
 
-    type: str
+    Raises LocalProtocolError for a type that RFC 5802 has no room for.
+    """
+
+    type: str = field(validator=_named)
     """``tls-server-end-point``, ``tls-exporter`` or ``tls-unique``."""
     data: bytes = field(repr=False)
 

@@ -33,10 +33,10 @@ def choose(
     """Begin the strongest mechanism of ``offered`` that fits ``credentials``.
 
     ``offered`` are the names that the server announced, in any case. ``tls`` says whether the
-    connection is protected; without it nothing of strength PLAINTEXT is used unless
-    ``allow_insecure_auth``. ``floor`` is the least strength to accept: with ``Strength.MUTUAL`` a
-    server (or whoever changed its announcement) that offers only PLAIN gets nothing.
-    ``channel_binding`` enables the ``-PLUS`` mechanisms. Among equals the earlier in
+    connection is protected; without it neither EXTERNAL nor anything of strength PLAINTEXT is used
+    unless ``allow_insecure_auth``. ``floor`` is the least strength to accept: with
+    ``Strength.MUTUAL`` a server (or whoever changed its announcement) that offers only PLAIN gets
+    nothing. ``channel_binding`` enables the ``-PLUS`` mechanisms. Among equals the earlier in
     ``mechanisms`` wins; to use one mechanism only, pass only that one.
 
     Raises SecurityError, which says why and what would help, when nothing acceptable is offered;
@@ -63,6 +63,11 @@ def choose(
         elif mechanism.strength < floor:
             refused.append(
                 f"{mechanism.name} is weaker than {floor.name}, only a lower floor would permit it"
+            )
+        elif mechanism.external and not (tls or allow_insecure_auth):
+            refused.append(
+                f"{mechanism.name} would rest on TLS, and there is none, "
+                "only allow_insecure_auth=True would permit it"
             )
         elif mechanism.strength == Strength.PLAINTEXT and not (tls or allow_insecure_auth):
             refused.append(

@@ -102,7 +102,8 @@ class Lookup:
 
     It answers with ``ScramKeys`` or ``CramMD5Keys`` as the scheme says, or with ``None`` for a
     user or a scheme that it does not know; the exchange then goes on with keys that fit nothing,
-    so that the client cannot tell.
+    so that the client cannot tell. They are made from the name as it stands here: whoever knows a
+    user by several names answers with ``ScramKeys.decoy`` for the one that they all come to.
     """
 
     user: str

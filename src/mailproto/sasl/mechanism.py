@@ -7,12 +7,15 @@ mechanisms is given the tuple to use.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
+from typing import Final
 
-from attrs import field
+from attrs import Attribute, field
 from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
+from mailproto.errors import LocalProtocolError
 from mailproto.sasl.channel_binding import ChannelBinding
 from mailproto.sasl.credentials import Credentials
 from mailproto.sasl.exchange import ClientDialogue, ServerDialogue
@@ -20,6 +23,16 @@ from mailproto.sasl.exchange import ClientDialogue, ServerDialogue
 __all__ = ["ClientSettings", "Mechanism", "ServerSettings", "Strength", "takes"]
 
 C = TypeVar("C", bound=Credentials)
+
+_NAME: Final = re.compile(r"[A-Z0-9_-]{1,20}")
+
+
+def _named(_: object, __: Attribute[str], name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise LocalProtocolError(
+            f"{name!r} is no name of a mechanism: it must have 1 to 20 upper-case letters, digits, "
+            "hyphens and underscores (RFC 4422 section 3.1)"
+        )
 
 
 class Strength(enum.IntEnum):
@@ -76,17 +89,19 @@ class Mechanism:
     ``client(credentials, settings)`` and ``server(initial_response, settings)`` return the
     dialogues that ``mailproto.sasl.exchange`` describes; ``client`` returns ``None`` for
     credentials of a class that is not its own (``takes`` makes such a function).
+
+    Raises LocalProtocolError for a name that no server could announce.
     """
 
-    name: str
-    """Upper case (RFC 4422 section 3.1)."""
+    name: str = field(validator=_named)
+    """At most 20 upper-case letters, digits, hyphens and underscores (RFC 4422 section 3.1)."""
     strength: Strength
     client: Callable[[Credentials, ClientSettings], ClientDialogue | None] = field(repr=False)
     server: Callable[[bytes | None, ServerSettings], ServerDialogue] = field(repr=False)
     binds: bool = False
     """Whether it binds to the TLS connection, and so needs a channel binding."""
     external: bool = False
-    """Whether its server needs an identity that TLS has established."""
+    """Whether it rests on an identity that TLS has established: without TLS it proves nothing."""
 
 
 def takes(

@@ -25,6 +25,7 @@ __all__ = ["OAUTHBEARER"]
 _MESSAGE: Final = re.compile(
     rb"[ny],(?:a=(?P<user>%b))?,\x01(?P<pairs>(?:[A-Za-z]+=[\t\n\r -~]*\x01)*)\x01" % SASLNAME
 )
+_HOST: Final = re.compile(rb"[!-~]*")
 _BEARER: Final = re.compile(rb"(?i:bearer) +(?P<token>%b)" % TOKEN.pattern)
 _ERROR: Final = b'{"status":"invalid_token"}'
 
@@ -33,7 +34,7 @@ def _client(credentials: TokenCredentials, settings: ClientSettings) -> ClientDi
     user = escape(value(credentials.user, "user"))
     pairs = [b"n," + (b"a=" + user if user else b"") + b","]
     if credentials.host:
-        pairs.append(b"host=" + value(credentials.host, "host"))
+        pairs.append(b"host=" + value(credentials.host, "host", _HOST))
     if credentials.port is not None:
         if not 1 <= credentials.port <= 65535:
             raise LocalProtocolError(f"the port {credentials.port} is not within 1 and 65535")

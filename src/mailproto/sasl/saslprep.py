@@ -1,7 +1,8 @@
 """SASLprep (RFC 4013): one form for names and passwords that people would call the same.
 
-Works on the tables of the standard library's ``stringprep`` and on Unicode 3.2, as the RFC says.
-Code points that were unassigned then are passed as they are, as in a query (section 2.5), because
+And the trace profile of ANONYMOUS (RFC 4505 section 3), which only prohibits. Both work on the
+tables of the standard library's ``stringprep`` and on Unicode 3.2, as the RFCs say. Code points
+that were unassigned then are passed as they are, as in a query (RFC 4013 section 2.5), because
 both sides must come to the same result, and people do use them. Nothing here quotes its input,
 which may be a password.
 """
@@ -10,27 +11,27 @@ from __future__ import annotations
 
 import re
 import stringprep
+from collections.abc import Callable
 from typing import Final
 from unicodedata import ucd_3_2_0
 
 from mailproto.errors import LocalProtocolError
 
-__all__ = ["prepare", "saslprep", "utf8"]
+__all__ = ["is_trace", "prepare", "saslprep", "utf8"]
 
 _PRINTABLE_ASCII: Final = re.compile(r"[ -~]*")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
-_PROHIBITED: Final = (
-    stringprep.in_table_c12,
+_NOT_IN_A_TRACE: Final = (
     stringprep.in_table_c21_c22,
     stringprep.in_table_c3,
     stringprep.in_table_c4,
     stringprep.in_table_c5,
     stringprep.in_table_c6,
-    stringprep.in_table_c7,
     stringprep.in_table_c8,
     stringprep.in_table_c9,
 )
+_PROHIBITED: Final = (stringprep.in_table_c12, *_NOT_IN_A_TRACE, stringprep.in_table_c7)
 """Section 2.3."""
 
 
@@ -42,14 +43,22 @@ def saslprep(text: str) -> str | None:
         " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
     )
     prepared = ucd_3_2_0.normalize("NFKC", mapped)
-    if any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):
-        return None
-    if any(map(stringprep.in_table_d1, prepared)):  # section 2.4, RFC 3454 section 6
-        if any(map(stringprep.in_table_d2, prepared)):
-            return None
-        if not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])):
-            return None
-    return prepared
+    return prepared if _permitted(prepared, _PROHIBITED) else None
+
+
+def is_trace(text: str) -> bool:
+    """Whether the trace profile of RFC 4505 section 3 permits ``text``."""
+    return bool(_PRINTABLE_ASCII.fullmatch(text)) or _permitted(text, _NOT_IN_A_TRACE)
+
+
+def _permitted(text: str, prohibited: tuple[Callable[[str], bool], ...]) -> bool:
+    """Sections 5 and 6 of RFC 3454: no prohibited character, and no mixture of directions."""
+    if any(is_in_table(c) for c in text for is_in_table in prohibited):
+        return False
+    if not any(map(stringprep.in_table_d1, text)):
+        return True
+    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
+    return ends and not any(map(stringprep.in_table_d2, text))
 
 
 def prepare(text: str, what: str) -> str:

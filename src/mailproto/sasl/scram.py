@@ -56,10 +56,11 @@ MAXIMUM_ITERATIONS: Final = 1_000_000
 
 _HASHES: Final = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 
-# RFC 5802 section 7. A leading reserved-mext ("m=") matches nowhere, which is the failure it wants.
+# RFC 5802 section 7. An attribute of section 5.1 is no extension: not twice, nor out of its place.
+# Nor is reserved-mext ("m="), which matches nowhere: that is the failure it wants.
 _NONCE = rb"[!-+\x2d-~]+"
 _BASE64 = rb"[A-Za-z0-9+/=]+"
-_EXTENSIONS = rb"(?:,[A-Za-oq-z]=[^\0,]+)*"
+_EXTENSIONS = rb"(?:,[A-Zbdf-hj-loqtuw-z]=[^\0,]+)*"
 
 _CLIENT_FIRST: Final = re.compile(
     rb"(?P<gs2>(?:(?P<flag>[ny])|p=(?P<binding>[A-Za-z0-9.-]+)),(?:a=(?P<authzid>%b))?,)"
@@ -95,9 +96,11 @@ class ScramKeys(StoredKeys):
     ) -> ScramKeys:
         """The keys of ``password``; ``salt`` are 16 random octets. Takes milliseconds.
 
-        Raises LocalProtocolError for a password that SASLprep refuses or an iteration count
-        that our own client would refuse.
+        Raises LocalProtocolError for another scheme, a password that SASLprep refuses or an
+        iteration count that our own client would refuse.
         """
+        if scheme not in _HASHES:
+            raise LocalProtocolError(f"the scheme {scheme!r} is none of {', '.join(_HASHES)}")
         if not MINIMUM_ITERATIONS <= iterations <= MAXIMUM_ITERATIONS:
             raise LocalProtocolError(
                 f"the iteration count must be within {MINIMUM_ITERATIONS} and {MAXIMUM_ITERATIONS}"
@@ -118,8 +121,9 @@ class ScramKeys(StoredKeys):
         """Whether these are the keys of ``password``, in constant time. Takes milliseconds."""
         prepared = saslprep(password)
         # What SASLprep refuses is no password, and costs as much as a wrong one.
-        keys = ScramKeys.derive(self.scheme, prepared or "-", self.salt, self.iterations)
-        return hmac.compare_digest(keys.stored_key, self.stored_key) and bool(prepared)
+        octets = (prepared or "-").encode()
+        _, stored_key, _ = _derive(_HASHES[self.scheme], octets, self.salt, self.iterations)
+        return hmac.compare_digest(stored_key, self.stored_key) and bool(prepared)
 
 
 def _derive(

@@ -225,7 +225,7 @@ def test_P13_too_many_errors_do_not_set_the_octets_free() -> None:
     "line",
     [b"BDAT", b"BDAT ", b"BDAT x", b"BDAT -1", b"BDAT 3 LAS", b"BDAT 3LAST", b"BDAT 3 LAST x",
      b"BDAT +3", b"bdat 1_0", b"BDAT 9223372036854775808", b"BDAT \xb3", b"BDAT \xc2\xb2",
-     b"BDAT 3\0"],
+     b"BDAT 3\0", b"BDAT\t3", b"BDAT\xa03"],
 )  # fmt: skip
 @pytest.mark.parametrize("before", [b"", ENVELOPE])
 def test_P13_P17_an_unreadable_size_is_the_end(line: bytes, before: bytes) -> None:

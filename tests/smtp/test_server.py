@@ -229,6 +229,29 @@ def test_what_was_not_offered_is_refused(
     assert codes(machine) == [code]
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "offer"),
+    [
+        ("STARTTLS now", 502, smtp.Offer(starttls=True)),
+        ("AUTH", 502, smtp.Offer(mechanisms=("PLAIN",))),
+        ("EXPN", 502, smtp.Offer(expn=True)),
+        ("ETRN localhost", 502, smtp.Offer(etrn=True)),
+        ("atrn one,two", 502, smtp.Offer(atrn=True)),
+        ("BURL outbox LAST", 502, smtp.Offer(burl=("imap",))),
+        ("XCLIENT NAME", 550, smtp.Offer(forwarding=True)),
+        ("XFORWARD \x01", 550, smtp.Offer(forwarding=True)),
+    ],
+)
+def test_what_was_not_offered_is_refused_for_that_however_it_is_written(
+    line: str, code: int, offer: smtp.Offer
+) -> None:
+    for configured, expected in ((smtp.Offer(), code), (offer, 501)):
+        machine = server(offer=configured)
+        (event,) = give(machine, line.encode() + b"\r\n")
+        assert isinstance(event, smtp.Invalid)
+        assert codes(machine) == [expected]
+
+
 @pytest.mark.parity("smtp-server SMTPUTF8")
 def test_utf8_recipients_need_SMTPUTF8_of_the_transaction() -> None:
     machine = server()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import define, field
 
@@ -56,7 +56,7 @@ from mailproto.smtp.replies import EnhancedCode, Reply
 from mailproto.smtp.states import LEGAL, NAMES, State, after
 from mailproto.smtp.url import may_be_resolved
 
-__all__ = ["HELLOS", "NOTES", "Policy", "Session", "refusal"]
+__all__ = ["HELLOS", "NOTES", "Policy", "Session", "not_offered", "refusal"]
 
 HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 
@@ -207,7 +207,7 @@ NOTES: Final[Mapping[type, Callable[..., None]]] = {
 
 def refusal(policy: Policy, session: Session, command: Command) -> Reply | None:
     """The reply to a command that cannot be accepted now, whatever the application thinks."""
-    states, idle, rule = _JUDGED[type(command)]
+    states, idle, optional, rule = _JUDGED[type(command)]
     if idle:
         session.idle_commands += 1
         if session.idle_commands > policy.limits.idle_commands:
@@ -215,7 +215,15 @@ def refusal(policy: Policy, session: Session, command: Command) -> Reply | None:
     if session.state not in states:
         problem = f"{NAMES[type(command)]} is not allowed {session.state.value}"
         return Reply(503, problem, _OUT_OF_SEQUENCE)
+    if optional is not None and not optional[0](policy):
+        return optional[1]
     return None if rule is None else rule(policy, session, command)
+
+
+def not_offered(policy: Policy, verb: bytes) -> Reply | None:
+    """The reply to a verb in upper case that this server has not on, whatever comes behind it."""
+    optional = _OPTIONAL_VERBS.get(verb)
+    return None if optional is None or optional[0](policy) else optional[1]
 
 
 def _hello(policy: Policy, _: Session, command: Command) -> Reply | None:
@@ -227,8 +235,6 @@ def _hello(policy: Policy, _: Session, command: Command) -> Reply | None:
 
 
 def _starttls(policy: Policy, session: Session, _: Command) -> Reply | None:
-    if not policy.offer.starttls:
-        return Reply(502, "STARTTLS is not offered", _OUT_OF_SEQUENCE)
     if session.tls:
         return Reply(503, "TLS is in use already", _OUT_OF_SEQUENCE)
     if not session.extended:
@@ -237,8 +243,6 @@ def _starttls(policy: Policy, session: Session, _: Command) -> Reply | None:
 
 
 def _auth(policy: Policy, session: Session, command: Auth) -> Reply | None:
-    if not policy.offer.mechanisms:
-        return Reply(502, "AUTH is not offered", _OUT_OF_SEQUENCE)
     if session.authenticated:
         return Reply(503, "Already authenticated", _OUT_OF_SEQUENCE)
     if not session.extended:
@@ -295,51 +299,34 @@ def _data(_: Policy, session: Session, __: Data) -> Reply | None:
     return None
 
 
-def _forwarding(policy: Policy, session: Session, command: XClient | XForward) -> Reply | None:
-    if not policy.offer.forwarding:
-        return Reply(550, f"{NAMES[type(command)]} is not for you", _SECURITY)
+def _forwarding(_: Policy, session: Session, command: XClient | XForward) -> Reply | None:
     if not session.extended and session.state is not State.START:
         return Reply(503, f"{NAMES[type(command)]} needs EHLO", _OUT_OF_SEQUENCE)
     return None
 
 
-def _bdat(policy: Policy, session: Session, _: Bdat) -> Reply | None:
-    if not policy.offer.chunking:
-        return Reply(502, "CHUNKING is not offered", _OUT_OF_SEQUENCE)
+def _bdat(_: Policy, session: Session, __: Bdat) -> Reply | None:
     if not session.extended:
         return Reply(503, "BDAT needs EHLO", _OUT_OF_SEQUENCE)
     return None
 
 
-def _expn(policy: Policy, session: Session, command: Expn) -> Reply | None:
-    if not policy.offer.expn:
-        return Reply(502, "EXPN is not implemented", _OUT_OF_SEQUENCE)
-    return _needs_authentication(policy, session, command)
-
-
 def _etrn(policy: Policy, session: Session, command: Etrn) -> Reply | None:
-    if not policy.offer.etrn or policy.lmtp:
-        return Reply(502, "ETRN is not offered", _OUT_OF_SEQUENCE)
     if not session.extended:
         return Reply(503, "ETRN needs EHLO", _OUT_OF_SEQUENCE)
     return _needs_authentication(policy, session, command)
 
 
-def _atrn(policy: Policy, session: Session, _: Atrn) -> Reply | None:
-    if not policy.offer.atrn or policy.lmtp:
-        return Reply(502, "ATRN is not offered", _OUT_OF_SEQUENCE)
+def _atrn(_: Policy, session: Session, __: Atrn) -> Reply | None:
     if not session.authenticated:
         return Reply(530, "Authentication required", _SECURITY)
     return None
 
 
 def _burl(policy: Policy, session: Session, command: Burl) -> Reply | None:
-    offered = policy.offer.burl
-    if offered is None or policy.lmtp:
-        return Reply(502, "BURL is not offered", _OUT_OF_SEQUENCE)
     if not session.authenticated:
         return Reply(530, "Authentication required", _SECURITY)
-    if not may_be_resolved(command.url, offered):
+    if not may_be_resolved(command.url, policy.offer.burl or ()):
         text = "URL resolution requires trust relationship"
         return Reply(554, text, EnhancedCode(5, 7, 8))
     return None
@@ -361,9 +348,42 @@ _RULES: Final[Mapping[type, Callable[..., Reply | None]]] = {
     XClient: _forwarding,
     XForward: _forwarding,
     Vrfy: _needs_authentication,
-    Expn: _expn,
+    Expn: _needs_authentication,
 }
-# In one table what every command is asked for: states, whether it brings no message nearer, rule.
+
+
+def _unless(is_on: Callable[[Policy], object], text: str) -> _Optional:
+    return is_on, Reply(502, text, _OUT_OF_SEQUENCE)
+
+
+_Optional: TypeAlias = tuple[Callable[[Policy], object], Reply]
+_OPTIONAL: Final[Mapping[type, _Optional]] = {
+    StartTLS: _unless(lambda policy: policy.offer.starttls, "STARTTLS is not offered"),
+    Auth: _unless(lambda policy: policy.offer.mechanisms, "AUTH is not offered"),
+    Bdat: _unless(lambda policy: policy.offer.chunking, "CHUNKING is not offered"),
+    Expn: _unless(lambda policy: policy.offer.expn, "EXPN is not implemented"),
+    Etrn: _unless(lambda policy: policy.offer.etrn and not policy.lmtp, "ETRN is not offered"),
+    Atrn: _unless(lambda policy: policy.offer.atrn and not policy.lmtp, "ATRN is not offered"),
+    Burl: _unless(
+        lambda policy: policy.offer.burl is not None and not policy.lmtp, "BURL is not offered"
+    ),
+    **{
+        kind: (
+            lambda policy: policy.offer.forwarding,
+            Reply(550, f"{verb} is not for you", _SECURITY),
+        )
+        for kind, verb in ((XClient, "XCLIENT"), (XForward, "XFORWARD"))
+    },
+}
+"""The commands that a server may not have on, when it has, and the reply where it has not."""
+_OPTIONAL_VERBS: Final = {NAMES[kind].encode(): optional for kind, optional in _OPTIONAL.items()}
+# In one table what every command is asked for: states, whether it brings no message nearer, when
+# the server has it on, rule.
 _JUDGED: Final[
-    Mapping[type, tuple[tuple[State, ...], bool, Callable[..., Reply | None] | None]]
-] = {kind: (states, kind in _IDLE, _RULES.get(kind)) for kind, states in LEGAL.items()}
+    Mapping[
+        type, tuple[tuple[State, ...], bool, _Optional | None, Callable[..., Reply | None] | None]
+    ]
+] = {
+    kind: (states, kind in _IDLE, _OPTIONAL.get(kind), _RULES.get(kind))
+    for kind, states in LEGAL.items()
+}

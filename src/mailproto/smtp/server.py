@@ -59,7 +59,7 @@ from mailproto.smtp.extensions import Capabilities
 from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import Malformed, parse_command
-from mailproto.smtp.policy import HELLOS, Policy, Session, refusal
+from mailproto.smtp.policy import HELLOS, Policy, Session, not_offered, refusal
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply, in_ascii
 from mailproto.smtp.serialize import serialize_challenge, serialize_reply
 from mailproto.smtp.states import NAMES, SUCCESS, State
@@ -367,10 +367,12 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             command = parse_command(line, session.mail_parameters, session.rcpt_parameters)
         except Malformed as error:
             _refuse_another_protocol(line)
+            reply = not_offered(policy, line.partition(b" ")[0].upper()) or error.reply
             if line[:4].upper() == b"BDAT":
                 # Where its octets end is unknown.
-                raise RemoteProtocolError(error.problem, error.reply) from None
-            reply = _TOO_MANY_ERRORS if session.errors > self._limits.errors else error.reply
+                raise RemoteProtocolError(error.problem, reply) from None
+            if session.errors > self._limits.errors:
+                reply = _TOO_MANY_ERRORS
             return self._refuse(line, Invalid(_without_secret(line), error.problem, reply))
         if isinstance(command, OtherCommand):
             _refuse_another_protocol(line)

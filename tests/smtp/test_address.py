@@ -52,6 +52,9 @@ def test_P28_P29_addresses_of_the_grammar(text: str, local_part: str, domain: st
         ("joe@exa mple.com", "unexpected ' '", 7),
         ("joe@example.com\r\nRCPT TO:<x@y>", "unexpected '\\r'", 15),
         ("jo\x00e@example.com", 'expected "@" and a domain', 2),
+        ("jo\ud800e@example.com", 'expected "@" and a domain', 2),
+        ("joe@ex\udcffample.com", "unexpected '\\udcff'", 6),
+        ('"jo\udfff"@example.com', "malformed quoted local part", 0),
         ('"joe@example.com', "malformed quoted local part", 0),
         ('"a\r\nb"@example.com', "malformed quoted local part", 0),
         ('"a\\\x7f"@example.com', "malformed quoted local part", 0),
@@ -127,6 +130,22 @@ def test_P04_nothing_escapes_from_a_mailbox(local_part: str, domain: str) -> Non
         return
     assert not set(text) & set("\r\n\0")
     assert scan_path(f"<{text}>", 0) == (smtp.Mailbox(local_part, domain), len(text) + 2)
+
+
+@pytest.mark.parametrize(
+    ("local_part", "domain", "problem", "position"),
+    [
+        ("jo\ud800e", "example.com", "'\\ud800' in the local part", 2),
+        ("joe q.\x7f", "example.com", "'\\x7f' in the local part", 6),
+        ("joe", "ex\udcffample.com", "unexpected '\\udcff'", 6),
+    ],
+)
+def test_P04_what_no_address_has_is_named_with_its_place(
+    local_part: str, domain: str, problem: str, position: int
+) -> None:
+    with pytest.raises(smtp.AddressError) as caught:
+        check_path(smtp.Mailbox(local_part, domain))
+    assert (caught.value.problem, caught.value.position) == (problem, position)
 
 
 @given(st.text(alphabet='a.@"\\<>[]:, -1\r\n\x00ä', max_size=24))

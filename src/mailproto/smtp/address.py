@@ -29,7 +29,8 @@ DOMAIN_LIMIT: Final = 255
 PATH_LIMIT: Final = 256
 """Octets (RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3); a path counts its angle brackets."""
 
-_UTF8: Final = "[^\\x00-\\x7f]"
+# A lone surrogate stands for no octets, so that it could never be sent.
+_UTF8: Final = "[^\\x00-\\x7f\\ud800-\\udfff]"
 _ATEXT: Final = f"(?:{abnf.ATEXT.decode()}|{_UTF8})"
 _LET_DIG: Final = f"(?:{abnf.LET_DIG.decode()}|{_UTF8})"
 _SUB_DOMAIN: Final = f"{_LET_DIG}+(?:-+{_LET_DIG}+)*"
@@ -51,7 +52,7 @@ _ADDRESS_LITERAL: Final = re.compile(
 _SOURCE_ROUTE: Final = re.compile(f"@{_DOMAIN.pattern}(?:,@{_DOMAIN.pattern})*:")
 
 _QUOTED_PAIR: Final = re.compile(r"\\(.)")
-_QUOTED_TEXT: Final = re.compile(f"(?:[\\x20-\\x7e]|{_UTF8})*")
+_UNQUOTABLE: Final = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
 _TO_QUOTE: Final = re.compile(r'(["\\])')
 
 
@@ -131,8 +132,10 @@ def check_path(path: Mailbox | SpecialPath) -> str:
     """The path as it goes between angle brackets; raises AddressError for what cannot go there."""
     text = str(path)
     if isinstance(path, Mailbox):
-        if _QUOTED_TEXT.fullmatch(path.local_part) is None:
-            raise AddressError("control character in the local part", text, 0)
+        unquotable = _UNQUOTABLE.search(path.local_part)
+        if unquotable is not None:
+            problem = f"{unquotable[0]!a} in the local part"
+            raise AddressError(problem, path.local_part, unquotable.start())
         _, end = scan_mailbox(text, 0)
         if end != len(text):
             raise AddressError(f"unexpected {text[end]!a}", text, end)
@@ -228,7 +231,7 @@ def _is_address(literal: re.Match[str]) -> bool:
 
 
 def _octets(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _shown(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Collection
 
@@ -203,8 +204,6 @@ def test_P22_messages_with_one_unique_id_are_each_received_once() -> None:
     S: +OK
     S: one
     S: .
-    C: DELE 1
-    S: +OK
     C: RETR 2
     S: +OK
     S: two
@@ -218,14 +217,14 @@ def test_P22_messages_with_one_unique_id_are_each_received_once() -> None:
     with pytest.raises(ConnectionLost):
         scripted(uidl + first, arrivals)
     second = """
-    C: DELE 1
-    S: +OK
     C: DELE 2
     S: +OK
     C: RETR 3
     S: +OK
     S: three
     S: .
+    C: DELE 1
+    S: +OK
     C: DELE 3
     S: +OK
     C: QUIT
@@ -233,6 +232,138 @@ def test_P22_messages_with_one_unique_id_are_each_received_once() -> None:
     """
     assert scripted(uidl + second, arrivals) == Downloaded(1, 3, 0)
     assert arrivals.messages == [b"one\r\n", b"two\r\n", b"three\r\n"]
+
+
+class Shelf:
+    """A server whose messages have the unique-ids that are given, whoever has them too."""
+
+    def __init__(self, *messages: tuple[str, bytes]) -> None:
+        self.messages = list(messages)
+        self.refuses: set[tuple[bytes, bytes]] = set()
+        """Commands, each with the content of a message."""
+
+    def run(
+        self, arrivals: Kept, *, days: float = 0, leave_days: float = 0, cut: int | None = None
+    ) -> Downloaded:
+        deleted: set[int] = set()
+        refuses = self.refuses
+
+        def answer(keyword: bytes, argument: bytes) -> bytes:
+            match keyword:
+                case b"RETR" | b"DELE" if (keyword, self.messages[int(argument) - 1][1]) in refuses:
+                    return b"-ERR not now\r\n"
+                case b"CAPA":
+                    return b"-ERR\r\n"
+                case b"UIDL":
+                    ids = [unique_id for unique_id, _ in self.messages]
+                    lines = [f"{number} {each}\r\n" for number, each in enumerate(ids, 1)]
+                    return b"+OK\r\n" + "".join(lines).encode() + b".\r\n"
+                case b"RETR":
+                    return b"+OK\r\n" + self.messages[int(argument) - 1][1] + b".\r\n"
+                case b"DELE":
+                    deleted.add(int(argument))
+                case b"QUIT":
+                    for number in sorted(deleted, reverse=True):
+                        del self.messages[number - 1]
+                case _:
+                    pass
+            return b"+OK\r\n"
+
+        def server() -> Flow[None]:
+            yield from write(b"+OK\r\n")
+            # The client sends one command at a time.
+            while line := (yield from read()):
+                keyword, _, argument = line.removesuffix(b"\r\n").partition(b" ")
+                yield from write(answer(keyword, argument))
+
+        session = Session(pop3.Client(tls=True))
+        client = downloading(session, arrivals, now=days * DAY, leave_days=leave_days, cut=cut)
+        return converse(client, server())[0]
+
+
+def test_P22_messages_with_one_unique_id_leave_together_and_come_once() -> None:
+    """Who stayed alone would have the name of the one that has gone."""
+    arrivals, shelf = Kept(), Shelf(("same", b"one\r\n"))
+    assert shelf.run(arrivals, days=0, leave_days=7) == Downloaded(1, 0, 1)
+    shelf.messages.append(("same", b"two\r\n"))
+    assert shelf.run(arrivals, days=3, leave_days=7) == Downloaded(1, 0, 2)
+    assert shelf.run(arrivals, days=7, leave_days=7) == Downloaded(0, 0, 2)
+    assert shelf.run(arrivals, days=10, leave_days=7) == Downloaded(0, 2, 0)
+    assert arrivals.messages == [b"one\r\n", b"two\r\n"]
+    assert arrivals.times == {}
+
+
+def test_P22_one_that_was_refused_is_known_though_others_of_its_unique_id_have_gone() -> None:
+    arrivals = Kept()
+    shelf = Shelf(("same", b"one\r\n"), ("same", b"two\r\n"), ("same", b"three\r\n"))
+    shelf.refuses = {(b"DELE", b"two\r\n")}
+    done = shelf.run(arrivals)
+    assert (done.received, done.removed, done.left) == (3, 2, 1)
+    shelf.messages.append(("same", b"four\r\n"))
+    shelf.refuses = set()
+    assert shelf.run(arrivals) == Downloaded(1, 2, 0)
+    assert sorted(arrivals.messages) == [b"four\r\n", b"one\r\n", b"three\r\n", b"two\r\n"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1]),
+            st.none() | st.integers(0, 30),
+            st.lists(st.sampled_from("ab"), max_size=3),
+            st.sets(st.tuples(st.sampled_from([b"RETR", b"DELE"]), st.integers(0, 5))),
+        ),
+        max_size=6,
+    )
+)
+def test_P20_P22_whatever_shares_a_unique_id_comes_once_and_is_not_lost(
+    runs: list[tuple[int, int | None, list[str], set[tuple[bytes, int]]]],
+) -> None:
+    """Runs that the server refuses something, and that are cut; new mail comes after whole ones."""
+    arrivals, shelf, come = Kept(), Shelf(), 0
+    cut: int | None = None
+    for day, (leave_days, next_cut, unique_ids, refuses) in enumerate(
+        [*runs, (0, None, [], set())]
+    ):
+        if cut is None:
+            for unique_id in unique_ids:
+                shelf.messages.append((unique_id, b"%d\r\n" % come))
+                come += 1
+        shelf.refuses = {(command, b"%d\r\n" % number) for command, number in refuses}
+        cut = next_cut
+        with contextlib.nullcontext() if cut is None else contextlib.suppress(ConnectionLost):
+            shelf.run(arrivals, days=day, leave_days=leave_days, cut=cut)
+        assert len(set(arrivals.messages)) == len(arrivals.messages)
+        here = {content for _, content in shelf.messages}
+        assert here.union(arrivals.messages) == {b"%d\r\n" % number for number in range(come)}
+    assert len(arrivals.messages) == come
+    assert (shelf.messages, arrivals.times) == ([], {})
+
+
+def test_P20_P22_no_unique_id_of_a_server_is_that_of_a_copy() -> None:
+    """One with a space in it is kept, too (``Quirk.UNIQUE_ID``)."""
+    arrivals = Kept()
+    rest = """
+    S: +OK
+    S: 1 a
+    S: 2 a
+    S: 3 a 2
+    S: .
+    """
+    retr = """
+    C: RETR {0}
+    S: +OK
+    S: message {0}
+    S: .
+    """
+    dele = """
+    C: DELE {0}
+    S: +OK
+    """
+    for command, number in ((retr, 1), (retr, 2), (dele, 1), (dele, 2), (retr, 3), (dele, 3)):
+        rest += command.format(number)
+    assert scripted(rest + "C: QUIT\n    S: +OK\n", arrivals) == Downloaded(3, 3, 0)
+    assert arrivals.messages == [b"message 1\r\n", b"message 2\r\n", b"message 3\r\n"]
 
 
 def test_P22_a_unique_id_may_be_used_again_once_its_message_was_removed() -> None:

@@ -11,8 +11,7 @@ is told only after they have come: every run receives all that is left on the se
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import iscoroutine
 from typing import Final
 
@@ -31,6 +30,8 @@ __all__ = ["ContentName", "Downloaded", "download"]
 _DAY: Final = 86_400.0
 _PREFIX: Final = "SHA-256 of the content: "
 """Longer than it leaves room for within a unique-id (RFC 1939 section 7): no server gives such."""
+_COPY: Final = " \N{NUMERO SIGN}"
+"""No unique-id holds it, for each octet of one is a character of Latin-1."""
 _VOLATILE: Final = (b"status:", b"x-status:", b"x-uidl:")
 """Fields that servers over mbox files add or change when a message was read."""
 _HEADER_LINE: Final = 998
@@ -68,26 +69,37 @@ def download(
     kept = dict((yield from call_blocking(arrivals.kept)))
     unique_ids = yield from _unique_ids(session, kept)
     messages = (yield from session.list()) if unique_ids is None else unique_ids
-    names = _names(unique_ids or {})
+    names, groups = _names(unique_ids or {})
+
+    def may_go(message: int) -> bool:
+        since = kept.get(names[message]) if message in names else None
+        return since is not None and leave_days is not None and now - since >= leave_days * _DAY
+
     left: set[str] = set()
     refused: dict[int, str] = {}
     received = removed = 0
-    for message in messages:
-        name = names.get(message)
+    for message in sorted(messages):
         try:
+            name = names.get(message)
             if name is None or name not in kept:
                 name = yield from _receive(session, arrivals, message, name, kept, now)
                 received += name not in kept
                 kept.setdefault(name, now)
-            if leave_days is not None and now - kept[name] >= leave_days * _DAY:
-                yield from session.delete(message)
-                removed += 1
-            else:
-                left.add(name)
+                names[message] = name
         except CommandFailed as error:
             refused[message] = str(error)
-            if name is not None:
-                left.add(name)
+        group = groups.get(message, (message,))
+        staying = len(group)
+        if all(may_go(each) for each in group):
+            for each in group:
+                try:
+                    yield from session.delete(each)
+                    removed += 1
+                    staying -= 1
+                except CommandFailed as error:
+                    refused[each] = str(error)
+        # Those that stay have the first names in the next run.
+        left.update(names[each] for each in group[:staying] if each in names)
     yield from session.quit()
     # What was removed is forgotten at once, for a server may use a unique-id again then.
     gone = kept.keys() - left
@@ -97,21 +109,28 @@ def download(
     return Downloaded(received, removed, len(messages) - removed, refused)
 
 
-def _names(unique_ids: Mapping[int, str]) -> Mapping[int, str]:
-    """What each message is remembered by: its unique-id, with a number where others have it too.
+def _names(
+    unique_ids: dict[int, str],
+) -> tuple[dict[int, str], Mapping[int, Sequence[int]]]:
+    """What each message is remembered by, and by the last of each group which messages it has.
 
-    Identical messages may have one (RFC 1939 section 7), and on some servers others have as well.
+    That is the unique-id, with a number where others have it too: identical messages may
+    (RFC 1939 section 7), and on some servers others do. The number is the place among those of one
+    unique-id, so they form a group that is removed at once: who stays alone would move up.
     """
     if len(set(unique_ids.values())) == len(unique_ids):
-        return unique_ids
+        return unique_ids, {}
+    alike: dict[str, list[int]] = {}
+    for message in sorted(unique_ids):
+        alike.setdefault(unique_ids[message], []).append(message)
     names: dict[int, str] = {}
-    seen: Counter[str] = Counter()
-    for message, unique_id in unique_ids.items():
-        seen[unique_id] += 1
-        # No unique-id has a space in it.
-        copy = "" if seen[unique_id] == 1 else f" {seen[unique_id]}"
-        names[message] = unique_id + copy
-    return names
+    groups: dict[int, Sequence[int]] = {}
+    for unique_id, group in alike.items():
+        for number, message in enumerate(group, 1):
+            names[message] = unique_id if number == 1 else f"{unique_id}{_COPY}{number}"
+            groups[message] = ()
+        groups[group[-1]] = group
+    return names, groups
 
 
 def _unique_ids(session: Session, kept: Mapping[str, float]) -> Flow[dict[int, str] | None]:

@@ -71,25 +71,29 @@ def listing(command, chunks):
     client = pop3_transaction_state()
     client.send(command)
     client.data_to_send()
-    entries = []
+    entries = {}
     for chunk in chunks:
         client.receive_data(chunk)
         while (event := client.next_event()) is not pop3.NEED_DATA:
             if type(event) in (pop3.ScanListings, pop3.UniqueIdListings):
-                entries += event.entries
+                entries |= event.entries
             elif type(event) is pop3.EndOfListing:
                 return entries
     raise AssertionError("the listing did not end")
 
 
+def pairs(entries):
+    return list(entries.items())
+
+
 def pop3_client_list(given):
     chunks = in_chunks(given)
-    return Prepared(lambda: listing(pop3.List(), chunks))
+    return Prepared(lambda: listing(pop3.List(), chunks), pairs)
 
 
 def pop3_client_uidl(given):
     chunks = in_chunks(given)
-    return Prepared(lambda: listing(pop3.Uidl(), chunks))
+    return Prepared(lambda: listing(pop3.Uidl(), chunks), pairs)
 
 
 def pop3_import(given):
@@ -164,7 +168,7 @@ def pop3_server(given):
 def blocks(values):
     """Entries of 2,000 messages at a time, as the flow makes them."""
     for first in range(0, len(values), 2000):
-        yield tuple(enumerate(values[first : first + 2000], first + 1))
+        yield dict(enumerate(values[first : first + 2000], first + 1))
 
 
 def pop3_server_list(given):

@@ -15,6 +15,8 @@ from mailproto._core.dot import (
     Unstuffer,
     find_bare_newline,
     open_line,
+    stuffed,
+    whole,
 )
 from mailproto._core.framer import Framer
 from mailproto.testing.chop import splits
@@ -76,6 +78,7 @@ def test_P03_the_wire_is_that_of_the_whole_content(content: bytes, cuts: list[in
     stuffer = Stuffer()
     wire = b"".join(map(stuffer.feed, cut(content, cuts))) + stuffer.finish()
     assert wire == stuff_naively(content)
+    assert wire == b"".join(stuffed(content))
     assert (b"\r\n" + wire).find(END) == len(wire) - 3
 
 
@@ -119,6 +122,24 @@ def test_P02_the_end_is_where_a_reading_of_the_whole_finds_it(
     else:
         assert expected.startswith(content)
         assert find_bare_newline(content) == -1
+
+
+@given(st.sampled_from([b"", b"+OK\r\n"]), hostile | proper, st.sampled_from([END, b"x", b""]))
+def test_P02_what_is_taken_whole_is_what_a_reading_in_pieces_finds(
+    before: bytes, wire: bytes, end: bytes
+) -> None:
+    wire += end + b"rest"
+    framer = Framer()
+    framer.feed(before + wire)
+    framer.skip(len(before))
+    content = whole(framer)
+    found, behind, bare = unstuff([wire], BareNewlines.PASS)
+    if content is None:
+        assert framer.rest() == wire
+        plain = b"." not in wire.removesuffix(behind or b"")[:-3]
+        assert behind is None or found == b"" or bare is not None or not plain
+    else:
+        assert (content, framer.rest(), None) == (found, behind, bare)
 
 
 NEAR = [

@@ -229,7 +229,7 @@ def test_an_answer_of_another_kind_is_refused_and_changes_nothing(command: pop3.
     answers: list[pop3.ServerItem] = [
         pop3.Body(b""),
         pop3.EndOfMessage(),
-        pop3.ScanListings(()),
+        pop3.ScanListings({}),
         pop3.EndOfListing(),
         pop3.Greeting(),
         pop3.Ok("line\r\nend"),
@@ -277,7 +277,7 @@ def test_pieces_of_one_answer_do_not_fit_another() -> None:
     machine = server(pop3.State.TRANSACTION)
     ask(machine, b"RETR 1")
     machine.send(pop3.Ok())
-    for item in (pop3.ScanListings(()), pop3.EndOfListing(), pop3.Ok(), pop3.Err()):
+    for item in (pop3.ScanListings({}), pop3.EndOfListing(), pop3.Ok(), pop3.Err()):
         with pytest.raises(LocalProtocolError):
             machine.send(item)
     machine.send(pop3.EndOfMessage())
@@ -286,17 +286,17 @@ def test_pieces_of_one_answer_do_not_fit_another() -> None:
     for bad in (
         pop3.Body(b"x"),
         pop3.EndOfMessage(),
-        pop3.ScanListings(((1, 1),)),
-        pop3.UniqueIdListings(((0, "a"),)),
-        pop3.UniqueIdListings(((1, ""),)),
-        pop3.UniqueIdListings(((1, "a b"),)),
-        pop3.UniqueIdListings(((1, "a\r\n."),)),
-        pop3.UniqueIdListings(((1, "\xe9"),)),
-        pop3.UniqueIdListings(((1, "x" * 71),)),
+        pop3.ScanListings({1: 1}),
+        pop3.UniqueIdListings({0: "a"}),
+        pop3.UniqueIdListings({1: ""}),
+        pop3.UniqueIdListings({1: "a b"}),
+        pop3.UniqueIdListings({1: "a\r\n."}),
+        pop3.UniqueIdListings({1: "\xe9"}),
+        pop3.UniqueIdListings({1: "x" * 71}),
     ):
         with pytest.raises(LocalProtocolError):
             machine.send(bad)
-    machine.send(pop3.UniqueIdListings(((1, "x" * 70),)))
+    machine.send(pop3.UniqueIdListings({1: "x" * 70}))
     machine.send(pop3.EndOfListing())
     assert machine.data_to_send().endswith(b"+OK\r\n1 " + b"x" * 70 + b"\r\n.\r\n")
     assert machine.next_event() is pop3.NEED_DATA

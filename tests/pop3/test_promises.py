@@ -52,11 +52,11 @@ def answer(server: pop3.Server, event: object) -> None:
             server.send(pop3.DropListing(1, len(MAIL)))
         case pop3.List(None):
             server.send(pop3.Ok())
-            server.send(pop3.ScanListings(((1, len(MAIL)),)))
+            server.send(pop3.ScanListings({1: len(MAIL)}))
             server.send(pop3.EndOfListing())
         case pop3.Uidl(None):
             server.send(pop3.Ok())
-            server.send(pop3.UniqueIdListings(((1, "one"),)))
+            server.send(pop3.UniqueIdListings({1: "one"}))
             server.send(pop3.EndOfListing())
         case pop3.List(int(number)):
             server.send(pop3.ScanListing(number, 1))
@@ -173,6 +173,22 @@ def test_P01_P11_any_octets_at_the_client(data: bytes, seed: int) -> None:
     whole = outcome(make_client, [data], silent)
     assert outcome(make_client, random_cuts(data, seed), silent) == whole
     assert outcome(make_client, octets(data), silent) == whole
+
+
+def test_a_listing_that_names_a_message_twice_loses_neither_line() -> None:
+    client = make_client((pop3.List(), pop3.Uidl()))
+    client.receive_data(b"+OK\r\n1 10\r\n2 20\r\n1 30\r\n.\r\n+OK\r\n1 a\r\n1 b\r\n.\r\n")
+    assert list(iter(client.next_event, pop3.NEED_DATA)) == [
+        pop3.Ok(),
+        pop3.ScanListings({1: 10}),
+        pop3.ScanListings({2: 20}),
+        pop3.ScanListings({1: 30}),
+        pop3.EndOfListing(),
+        pop3.Ok(),
+        pop3.UniqueIdListings({1: "a"}),
+        pop3.UniqueIdListings({1: "b"}),
+        pop3.EndOfListing(),
+    ]
 
 
 @given(strategies.response_lines, st.integers(0, 99))
@@ -693,7 +709,7 @@ def test_P18_listings_come_back_as_they_were(
     for item in (pop3.User("a"), pop3.Pass("secret"), command):
         link.client.send(item)
         link.pump()
-    entries = tuple(itertools.chain.from_iterable(piece.entries for piece in pieces))
+    entries = dict(itertools.chain.from_iterable(piece.entries.items() for piece in pieces))
     events = list(joined(link.client_events))
     assert events[-1] == pop3.EndOfListing()
     if entries:

@@ -51,7 +51,7 @@ CONVERSATION: list[tuple[pop3.Command, list[pop3.ServerItem]]] = [
         pop3.List(),
         [
             pop3.Ok("2 messages (320 octets)"),
-            pop3.ScanListings(((1, 120), (2, 200))),
+            pop3.ScanListings({1: 120, 2: 200}),
             pop3.EndOfListing(),
         ],
     ),
@@ -168,7 +168,7 @@ EXAMPLES: list[tuple[pop3.Command, list[pop3.ServerItem]]] = [
         pop3.List(),
         [
             pop3.Ok("2 messages (320 octets)"),
-            pop3.ScanListings(((1, 120), (2, 200))),
+            pop3.ScanListings({1: 120, 2: 200}),
             pop3.EndOfListing(),
         ],
     ),
@@ -183,7 +183,7 @@ EXAMPLES: list[tuple[pop3.Command, list[pop3.ServerItem]]] = [
         pop3.Uidl(),
         [
             pop3.Ok(),
-            pop3.UniqueIdListings(((1, "whqtswO00WBw418f9t5JxYwZ"), (2, "QhdPYR:00WBw1Ph7x7"))),
+            pop3.UniqueIdListings({1: "whqtswO00WBw418f9t5JxYwZ", 2: "QhdPYR:00WBw1Ph7x7"}),
             pop3.EndOfListing(),
         ],
     ),

@@ -14,7 +14,15 @@ from typing import ClassVar, Final
 
 from mailproto._core.framer import Framer
 
-__all__ = ["BareNewlines", "Stuffer", "Unstuffer", "find_bare_newline", "open_line"]
+__all__ = [
+    "BareNewlines",
+    "Stuffer",
+    "Unstuffer",
+    "find_bare_newline",
+    "open_line",
+    "stuffed",
+    "whole",
+]
 
 _BARE: Final = re.compile(rb"\r(?=[^\n])|(?<!\r)\n")
 _NEWLINE: Final = re.compile(rb"\r\n|\r|\n")
@@ -110,14 +118,16 @@ def open_line(data: bytes, before: int, limit: int) -> int:
 
     ``before`` octets of its first line came earlier; ``limit`` counts neither CR nor LF.
     """
-    start, window, size, rfind = -before, limit + 2, len(data), data.rfind
-    while size - start > window:
-        newline = rfind(b"\n", start if start > 0 else 0, start + window)
+    window, size, rfind = limit + 2, len(data), data.rfind
+    start, stop = 0, window - before
+    while stop < size:
+        newline = rfind(b"\n", start, stop)
         if newline < 0:
             return -1
         start = newline + 1
-    newline = rfind(b"\n", start if start > 0 else 0)
-    return size - (start if newline < 0 else newline + 1)
+        stop = start + window
+    newline = rfind(b"\n", start)
+    return size - (stop - window if newline < 0 else newline + 1)
 
 
 def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
@@ -125,23 +135,24 @@ def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
 
     With ``to_end`` the dot of the first CRLF.CRLF is the last one.
     """
-    few = 8 + (len(data) - start >> 10)
     dots: list[int] = []
     find, dot = data.find, start - 1
+    few = len(data) - start >> 10
     # The search for a single octet is far quicker than any other, so long as dots are rare.
-    for number in range(few):
-        dot = find(b".", dot + 1)
-        if dot < 0:
-            return dots
-        if number == _FIRST and dot - start < _DENSE:
-            return None
-        if data[dot - 1] == _LF and data[dot - 2] == _CR and dot - 2 >= start:
-            dots.append(dot)
-            if to_end and data.startswith(b"\r\n", dot + 1):
+    for number in (_FIRST, few):
+        for _ in range(number):
+            dot = find(b".", dot + 1)
+            if dot < 0:
                 return dots
-    if len(dots) == few:
+            if data[dot - 1] == _LF and data[dot - 2] == _CR and dot - 2 >= start:
+                dots.append(dot)
+                if to_end and data.startswith(b"\r\n", dot + 1):
+                    return dots
+        if dot - start < _DENSE:
+            return None
+    if len(dots) == _FIRST + few:
         return None
-    for _ in range(few):
+    for _ in range(_FIRST + few):
         dot = find(b"\r\n.", dot + 1) + 2
         if dot < 2:
             return dots
@@ -149,6 +160,43 @@ def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
         if to_end and data.startswith(b"\r\n", dot + 1):
             return dots
     return None
+
+
+def stuffed(data: bytes) -> tuple[bytes, bytes]:
+    """All of a content as it goes over the wire, and the end that belongs behind it."""
+    content = _with_dots_doubled(data)
+    if data[:1] == b".":
+        content = b"." + content
+    return content, b".\r\n" if data[-2:] == b"\r\n" or not data else _END
+
+
+def _with_dots_doubled(data: bytes) -> bytes:
+    """Those behind a CRLF in ``data``."""
+    dots = _line_dots(data, 0, to_end=False)
+    if dots is None:
+        return data.replace(b"\r\n.", b"\r\n..")
+    if dots:
+        return b".".join([data[a:b] for a, b in pairwise([0, *dots, len(data)])])
+    return data
+
+
+def whole(source: Framer) -> bytes | None:
+    """Content that waits in ``source`` to its end and needs nothing done, read with its end.
+
+    ``None`` for any other, which is for an ``Unstuffer`` and is left as it is: content that comes
+    in pieces, that has a dot where a line begins, or a CR or LF that is not part of a CRLF.
+    """
+    data, start = source.peek()
+    if start == len(data) or data[start] == _DOT:
+        return None
+    dots = _line_dots(data, start, to_end=True)
+    if not dots or len(dots) > 1 or not data.startswith(b"\r\n", dots[0] + 1):
+        return None
+    content = data[start : dots[0]]
+    if find_bare_newline(content) >= 0:
+        return None
+    source.skip(dots[0] + 3)
+    return content
 
 
 class Stuffer:
@@ -168,19 +216,13 @@ class Stuffer:
         last, after_cr = self._last, self.after_cr
         self._last = data[-2:] if len(data) > 1 else last[-1:] + data
         self.after_cr = data[-1] == _CR
-        dots = _line_dots(data, 0, to_end=False)
-        if dots is None:
-            stuffed = data.replace(b"\r\n.", b"\r\n..")
-        elif dots:
-            stuffed = b".".join([data[a:b] for a, b in pairwise([0, *dots, len(data)])])
-        else:
-            stuffed = data
+        content = _with_dots_doubled(data)
         if data[0] == _DOT:
             if last == b"\r\n":
-                return b"." + stuffed
+                return b"." + content
         elif after_cr and data.startswith(b"\n."):
-            return b"\n." + stuffed[1:]
-        return stuffed
+            return b"\n." + content[1:]
+        return content
 
     def finish(self) -> bytes:
         """The terminator, with a CRLF before it where the content did not end in one."""

@@ -7,6 +7,10 @@ pieces are joined only once the line they belong to is complete. Only CRLF ends 
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
 
 __all__ = ["Framer", "LineTooLong"]
 
@@ -168,6 +172,13 @@ class Framer:
         if not self.ended:
             self.missing = missing - self._pieces_size
         return False
+
+    def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """What ``pattern`` finds in the octets that ``peek`` would show, consumed."""
+        found = pattern.match(self._buffer, self._position)
+        if found is not None:
+            self._position = self._scan = found.end()
+        return found
 
     def skip(self, offset: int) -> None:
         """Consume what ``peek`` has just shown, up to ``offset``."""

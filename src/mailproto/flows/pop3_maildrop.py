@@ -193,22 +193,24 @@ class Maildrop:
         """UIDVALIDITY and UID: never used again for another message (RFC 1939 section 7)."""
         return f"{self.uid_validity}.{self.uids[message - 1]}"
 
-    def scan_listings(self) -> Iterator[tuple[tuple[int, int], ...]]:
+    def scan_listings(self) -> Iterator[dict[int, int]]:
         """The numbers and sizes of the messages, some at a time."""
         for first in range(0, len(self.sizes), LINES):
             yield self._left(enumerate(self.sizes[first : first + LINES], first + 1))
 
-    def unique_id_listings(self) -> Iterator[tuple[tuple[int, str], ...]]:
+    def unique_id_listings(self) -> Iterator[dict[int, str]]:
         """The numbers and unique-ids of the messages, some at a time."""
         prefix = f"{self.uid_validity}."
         for first in range(0, len(self.uids), LINES):
             uids = enumerate(self.uids[first : first + LINES], first + 1)
             yield self._left((message, f"{prefix}{uid}") for message, uid in uids)
 
-    def _left(self, entries: Iterable[tuple[int, T]]) -> tuple[tuple[int, T], ...]:
+    def _left(self, entries: Iterable[tuple[int, T]]) -> dict[int, T]:
         """Those that are not marked as deleted."""
         deleted = self.deleted
-        return tuple([entry for entry in entries if entry[0] not in deleted])
+        if not deleted:
+            return dict(entries)
+        return {message: value for message, value in entries if message not in deleted}
 
     def delete(self, message: int) -> None:
         """Mark a message."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from mailproto._core.dot import BareNewlines, Unstuffer, open_line
+from mailproto._core.dot import BareNewlines, Unstuffer, open_line, whole
 from mailproto._core.framer import Framer, LineTooLong
 from mailproto._core.limits import POP3ClientLimits
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Machine, Signal, Trace
@@ -488,7 +488,6 @@ class Client(Machine[ClientEvent, ClientItem]):
         return Ok(*parse_text(text))
 
     def _begin_content(self, text: bytes, octets: int | None) -> Ok:
-        self._unstuffer = Unstuffer(_PASS)
         self._content = self._open_line = 0
         self._told_end = None if octets is None else ToldEnd(octets)
         self._reader = self._read_body
@@ -539,7 +538,11 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     def _read_body(self) -> ClientEvent | Signal:
         unstuffer = self._unstuffer
-        assert unstuffer is not None
+        if unstuffer is None:
+            if self._told_end is None and (content := whole(self._input)) is not None:
+                self._reader = self._read_end_of_message
+                return self._body(content)
+            self._unstuffer = unstuffer = Unstuffer(_PASS)
         while True:
             if self._told_end is None:
                 source = self._input
@@ -557,15 +560,18 @@ class Client(Machine[ClientEvent, ClientItem]):
                 if not content:
                     return self._read_end_of_message()
             if content:
-                self._content += len(content)
-                if self._open_line >= 0:
-                    self._open_line = open_line(content, self._open_line, _CONTENT_LINE)
-                    if self._open_line < 0:
-                        self._met(Quirk.LONG_CONTENT_LINE)
-                return Body(content)
+                return self._body(content)
         if self._input.ended:
             raise RemoteProtocolError(f"the connection ended before {self.waiting_for}")
         return NEED_DATA
+
+    def _body(self, content: bytes) -> Body:
+        self._content += len(content)
+        if self._open_line >= 0:
+            self._open_line = open_line(content, self._open_line, _CONTENT_LINE)
+            if self._open_line < 0:
+                self._met(Quirk.LONG_CONTENT_LINE)
+        return Body(content)
 
     def _up_to(self, told_end: ToldEnd) -> Framer:
         """The octets that may be read before it is known whether the message ends without CRLF."""
@@ -577,8 +583,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         return source
 
     def _read_end_of_message(self) -> ClientEvent:
-        assert self._unstuffer is not None
-        bare = self._unstuffer.bare
+        bare = None if self._unstuffer is None else self._unstuffer.bare
         if bare is not None:
             self._met(Quirk.BARE_NEWLINE)
         if self._trace is not None:
@@ -670,8 +675,8 @@ class Client(Machine[ClientEvent, ClientItem]):
         event = self._one_listing(line[1:] if line[:1] == b"." else line)
         match event:
             case ScanListing(message, octets):
-                return ScanListings(((message, octets),))
+                return ScanListings({message: octets})
             case UniqueIdListing(message, unique_id):
-                return UniqueIdListings(((message, unique_id),))
+                return UniqueIdListings({message: unique_id})
             case _:
                 return event

@@ -41,12 +41,14 @@ from mailproto.pop3.quirks import Quirk
 from mailproto.pop3.responses import Greeting, Language, ResponseCode
 
 __all__ = [
+    "BY_MESSAGE",
     "LANGUAGE_TAG",
     "MECHANISM",
     "MSG_ID",
     "RESP_CODE",
     "SCAN_LISTINGS",
     "UNIQUE_ID_LISTINGS",
+    "USUAL",
     "parse_auth_line",
     "parse_capabilities",
     "parse_command",
@@ -80,14 +82,20 @@ RESP_CODE: Final = re.compile(rb"\[([!-.0-\\^-~]+(?:/[!-.0-\\^-~]+)*)\] ?")
 
 # Many scan listings or unique-id listings in the strict form (RFC 1939 section 5 and 7), with
 # numbers that json.loads and int take as they are
-SCAN_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ (?:0|[1-9][0-9]{0,17}+)\r\n)*+")
+SCAN_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ [0-9]{1,18}+\r\n)*+")
 UNIQUE_ID_LISTINGS: Final = re.compile(rb"(?:[1-9][0-9]{0,8}+ [!-~]{1,70}+\r\n)*+")
 
 # What no argument holds (RFC 1939 section 3; RFC 6856 section 2.2 by way of SASLprep)
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
-# A message number as clients write it, which is in bounds
-_USUAL_NUMBER: Final = re.compile(rb"[1-9][0-9]{0,8}")
+# A whole line of a command about one message, as clients write it
+USUAL: Final = re.compile(rb"(RETR|DELE|LIST|UIDL) ([1-9][0-9]{0,8})\r\n")
+BY_MESSAGE: Final[Mapping[bytes, Callable[[int], Command]]] = {
+    b"RETR": Retr,
+    b"DELE": Dele,
+    b"LIST": List,
+    b"UIDL": Uidl,
+}
 
 _TWO_FIELDS: Final = re.compile(rb"([ \t]*)([^ \t]+)([ \t]+)([^ \t].*)", re.DOTALL)
 
@@ -121,8 +129,6 @@ def _message(
     make: Callable[[int], Command], alone: Command | None = None
 ) -> Callable[[bytes | None], Command | str]:
     def parse(argument: bytes | None) -> Command | str:
-        if argument and _USUAL_NUMBER.fullmatch(argument) is not None:
-            return make(int(argument))
         digits = (argument or b"").rstrip(b" ")
         if not digits:
             return "a message number is missing" if alone is None else alone
@@ -270,22 +276,30 @@ def _spacing(found: re.Match[bytes]) -> Quirk | None:
     return None if found[1] == b"" and found[3] == b" " else Quirk.SPACING
 
 
-def parse_scan_listings(lines: bytes) -> tuple[tuple[int, int], ...] | None:
-    """Whole lines with their CRLFs; ``None`` unless all are in the strict form."""
+def parse_scan_listings(lines: bytes) -> dict[int, int] | None:
+    """Whole lines with their CRLFs; ``None`` unless all are in the strict form.
+
+    And unless each is about another message, for one of two would be lost.
+    """
     if SCAN_LISTINGS.fullmatch(lines) is None:
         return None
     # Every blank and CR becomes a comma, and LF is white space in JSON.
-    numbers = _numbers(lines.translate(_COMMAS)[:-2].decode("ascii"))
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    try:
+        numbers = _numbers(lines.translate(_COMMAS)[:-2].decode("ascii"))
+    except ValueError:
+        # A size that begins with a needless zero.
+        return None
+    found = dict(zip(numbers[::2], numbers[1::2], strict=True))
+    return found if len(found) * 2 == len(numbers) else None
 
 
-def parse_unique_id_listings(lines: bytes) -> tuple[tuple[int, str], ...] | None:
-    """Whole lines with their CRLFs; ``None`` unless all are in the strict form."""
+def parse_unique_id_listings(lines: bytes) -> dict[int, str] | None:
+    """What ``parse_scan_listings`` does, for the lines of UIDL."""
     if UNIQUE_ID_LISTINGS.fullmatch(lines) is None:
         return None
     fields = lines.decode("ascii").split()
-    numbers = _numbers(",".join(fields[::2]))
-    return tuple(zip(numbers, fields[1::2], strict=True))
+    found = dict(zip(_numbers(",".join(fields[::2])), fields[1::2], strict=True))
+    return found if len(found) * 2 == len(fields) else None
 
 
 _COMMAS: Final = bytes.maketrans(b"\r ", b",,")

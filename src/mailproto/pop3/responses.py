@@ -7,6 +7,7 @@ multi-line answer begins with ``Ok``, goes on in pieces (``Body``, ``ScanListing
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from attrs import field
@@ -145,16 +146,17 @@ class UniqueIdListing:
 
 @frozen
 class ScanListings:
-    """Some lines ``S: 1 120`` of the answer to LIST: pairs of message number and octets."""
+    """Some lines ``S: 1 120`` of the answer to LIST: octets by message number."""
 
-    entries: tuple[tuple[int, int], ...]
+    # A mapping of numbers is no work for Python's garbage collector; as many pairs are.
+    entries: Mapping[int, int] = field(hash=False)
 
 
 @frozen
 class UniqueIdListings:
-    """Some lines ``S: 1 whqtswO00WBw418f9t5JxYwZ`` of the answer to UIDL: number and unique-id."""
+    """Some lines ``S: 1 whqtswO00WBw418f9t5JxYwZ`` of the answer to UIDL: unique-id by number."""
 
-    entries: tuple[tuple[int, str], ...]
+    entries: Mapping[int, str] = field(hash=False)
 
 
 @frozen

@@ -175,7 +175,7 @@ def serialize_answer(item: Answer) -> bytes:
                 _number(octets, "size", NUMBER_64),
             )
         case UniqueIdListing(message, unique_id):
-            line = serialize_listings(UniqueIdListings(((message, unique_id),)))
+            line = serialize_listings(UniqueIdListings({message: unique_id}))
             return b"+OK " + line
         case Greeting(text, timestamp):
             return _greeting(text, timestamp)
@@ -203,20 +203,20 @@ def serialize_ok(text: str) -> bytes:
 
 def serialize_listings(item: ScanListings | UniqueIdListings) -> bytes:
     """The lines of a listing: one template for all of them, and checks of all of them at once."""
-    count = len(item.entries)
+    entries = item.entries
+    count = len(entries)
+    fields = tuple(chain.from_iterable(entries.items()))
     if isinstance(item, ScanListings):
-        numbers = tuple(chain.from_iterable(item.entries))
-        lines = (b"%d %d\r\n" * count) % numbers
-        messages = numbers[::2]
+        lines = (b"%d %d\r\n" * count) % fields
         if count and (
             b"-" in lines
-            or not all(messages)
-            or max(messages) > NUMBER_32
-            or max(numbers[1::2]) > NUMBER_64
+            or 0 in entries
+            or max(entries) > NUMBER_32
+            or max(item.entries.values()) > NUMBER_64
         ):
             raise LocalProtocolError("scan listings are message numbers from 1 and sizes from 0")
         return lines
-    text = ("%d %s\r\n" * count) % tuple(chain.from_iterable(item.entries))
+    text = ("%d %s\r\n" * count) % fields
     if (
         not text.isascii()
         or UNIQUE_ID_LISTINGS.fullmatch(lines := text.encode("ascii")) is None

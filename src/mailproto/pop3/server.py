@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mailproto._core.dot import Stuffer
+from mailproto._core.dot import Stuffer, stuffed
 from mailproto._core.foreign import begins_tls, opens_another_protocol
 from mailproto._core.framer import LineTooLong
 from mailproto._core.limits import POP3ServerLimits
@@ -23,7 +23,6 @@ from mailproto.pop3.commands import (
     AuthResponse,
     Capa,
     Command,
-    Dele,
     Lang,
     Last,
     List,
@@ -41,7 +40,7 @@ from mailproto.pop3.commands import (
     Utf8,
 )
 from mailproto.pop3.offer import OPTIONAL, Offer
-from mailproto.pop3.parse import parse_auth_line, parse_command
+from mailproto.pop3.parse import BY_MESSAGE, USUAL, parse_auth_line, parse_command
 from mailproto.pop3.redact import redact_command, redact_invalid, redact_response
 from mailproto.pop3.responses import (
     AUTH,
@@ -75,8 +74,6 @@ _GREETING: Final = State.GREETING
 _AUTHORIZATION: Final = State.AUTHORIZATION
 _TRANSACTION: Final = State.TRANSACTION
 _CLOSED: Final = State.CLOSED
-# What TRANSACTION always takes.
-_UNCONDITIONAL: Final = (Retr, Dele, Uidl, List, Top, Stat, Noop, Rset)
 
 
 class Server(Machine[ServerEvent, ServerItem]):
@@ -203,18 +200,16 @@ class Server(Machine[ServerEvent, ServerItem]):
             return ConnectionClosed()
         if self._asked is not None or state is _GREETING:
             return PAUSED
-        if state is _AUTHORIZATION:
-            line = self._line_before_login()
-        else:
+        if state is _TRANSACTION:
+            # What is asked for most, at once.
+            if self._trace is None and (usual := self._input.match(USUAL)) is not None:
+                self._asked = command = BY_MESSAGE[usual[1]](int(usual[2]))
+                return command
             line = self._line(self._limits.command_line)
+        else:
+            line = self._line_before_login()
         if line is None:
             return ConnectionClosed() if self._input.ended else NEED_DATA
-        if state is _TRANSACTION and self._trace is None:
-            # What is asked for most, at once.
-            command = parse_command(line)
-            if isinstance(command, _UNCONDITIONAL):
-                self._asked = command
-                return command
         self._asked = event = self._event(line)
         if self._trace is not None:
             self._trace(
@@ -379,10 +374,8 @@ class Server(Machine[ServerEvent, ServerItem]):
     def _send_message(self, item: Message) -> None:
         if not isinstance(self._asked, (Retr, Top)):
             raise LocalProtocolError("Message answers RETR and TOP")
-        stuffer = Stuffer()
         first = serialize_ok(item.text)
-        data = stuffer.feed(item.data)
-        self._output.write(b"".join((first, data, stuffer.finish())))
+        self._output.write(b"".join((first, *stuffed(item.data))))
         self._asked = None
         if self._trace is not None:
             for line in (first[:-2], b"<%d octets>" % len(item.data), b"."):

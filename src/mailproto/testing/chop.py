@@ -254,11 +254,12 @@ def joined(events: Iterable[object]) -> Iterator[object]:
             continue
         field, make, others = kind
         pieces = [getattr(event, field) for event in group]
-        empty: bytes | tuple[object, ...] = pieces[0][:0]
-        if isinstance(empty, bytes):
-            yield make(**{field: b"".join(pieces)}, **dict(others))
+        whole: object
+        if isinstance(pieces[0], bytes):
+            whole = b"".join(pieces)
         else:
-            yield make(**{field: tuple(itertools.chain.from_iterable(pieces))}, **dict(others))
+            whole = dict(itertools.chain.from_iterable(piece.items() for piece in pieces))
+        yield make(**{field: whole}, **dict(others))
 
 
 def _stream(

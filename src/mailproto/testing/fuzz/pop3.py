@@ -136,10 +136,10 @@ class _Application:
             return [first, *bodies, pop3.EndOfMessage()]
         match event:
             case pop3.List(None):
-                scans = tuple([(decide(9), decide(200)) for _ in range(decide(4))])
+                scans = {decide(9): decide(200) for _ in range(decide(4))}
                 return [first, pop3.ScanListings(scans), pop3.EndOfListing()]
             case pop3.Uidl(None):
-                ids = tuple([(decide(9), text()) for _ in range(decide(4))])
+                ids = {decide(9): text() for _ in range(decide(4))}
                 return [first, pop3.UniqueIdListings(ids), pop3.EndOfListing()]
             case _:
                 return [first]
@@ -195,8 +195,8 @@ _ANSWERS: Final[Sequence[Callable[[str], pop3.ServerItem]]] = (
     lambda text: pop3.Body(text.encode(errors="replace")),
     lambda text: pop3.EndOfMessage(),
     lambda text: pop3.EndOfListing(),
-    lambda text: pop3.ScanListings(((1, 1), (-1, 2**70))),
-    lambda text: pop3.UniqueIdListings(((1, text),)),
+    lambda text: pop3.ScanListings({1: 1, -1: 2**70}),
+    lambda text: pop3.UniqueIdListings({1: text}),
 )
 
 
@@ -221,7 +221,7 @@ def _heard(said: bytes, sent: Sequence[pop3.ServerItem] | None, event: object) -
     expected = [
         item
         for item in joined(sent)
-        if item not in (pop3.Body(b""), pop3.ScanListings(()), pop3.UniqueIdListings(()))
+        if item not in (pop3.Body(b""), pop3.ScanListings({}), pop3.UniqueIdListings({}))
     ]
     kinds = [type(item) for item in expected]
     if kinds != [type(item) for item in found] and not _ends_line(expected, found):

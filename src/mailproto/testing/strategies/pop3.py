@@ -144,13 +144,13 @@ listings: st.SearchStrategy[
 ]
 listings = st.one_of(
     st.lists(
-        st.lists(st.tuples(_bulk_numbers, _bulk_octets), min_size=1, max_size=8)
-        .map(lambda entries: pop3.ScanListings(tuple(entries))),
+        st.dictionaries(_bulk_numbers, _bulk_octets, min_size=1, max_size=8)
+        .map(pop3.ScanListings),
         max_size=3,
     ).map(lambda pieces: (pop3.List(), tuple(pieces))),
     st.lists(
-        st.lists(st.tuples(_bulk_numbers, unique_ids), min_size=1, max_size=8)
-        .map(lambda entries: pop3.UniqueIdListings(tuple(entries))),
+        st.dictionaries(_bulk_numbers, unique_ids, min_size=1, max_size=8)
+        .map(pop3.UniqueIdListings),
         max_size=3,
     ).map(lambda pieces: (pop3.Uidl(), tuple(pieces))),
 )  # fmt: skip

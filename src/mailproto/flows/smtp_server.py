@@ -299,9 +299,8 @@ class _Session:
 
     def _say_at_last(self, reply: Reply) -> Flow[None]:
         machine = self._machine
-        if machine.closing or (machine.awaiting_tls and not machine.failed):
-            return
-        if machine.state is State.REVERSED:
+        handshake_due = machine.awaiting_tls and not machine.failed
+        if machine.closing or handshake_due or machine.state is State.REVERSED:
             return
         machine.send(reply)
         try:
@@ -453,7 +452,7 @@ class _Session:
     def _begin_content(self) -> Flow[None]:
         """Ask what is asked at DATA, when BDAT has begun the content without it."""
         self._content_begun = True
-        self._refusal = _if_refused((yield from self._decide(self._handler.data)))
+        self.content_decided((yield from self._decide(self._handler.data)))
 
     def end_of_chunk(self, _: EndOfChunk) -> Flow[None]:
         if not self._content_begun:
@@ -474,7 +473,8 @@ class _Session:
         return None if given is None else self._decided(event, given)
 
     def content_decided(self, reply: Reply | None) -> None:
-        self._refusal = _if_refused(reply)
+        # What is not refused is accepted, as by None: it must never be dropped.
+        self._refusal = None if reply is None or reply.positive else reply
 
     def _first_content(self, event: Body) -> Flow[None]:
         yield from self._begin_content()
@@ -648,11 +648,6 @@ class _Session:
             self._machine.send(_REFUSED)
         else:
             self._machine.send(_MALFORMED)
-
-
-def _if_refused(reply: Reply | None) -> Reply | None:
-    """``reply`` unless it accepts, as ``None`` does: what is not refused is never dropped."""
-    return None if reply is None or reply.positive else reply
 
 
 def _refusal(error: StoreError) -> Reply:

@@ -297,6 +297,7 @@ def test_new_mail_is_fetched_once_and_remembered(served: Served, tmp_path: Path)
         ["--new", "--output={}", "--message=1"],
         ["--output={}", "--leave-days=3"],
         ["--new", "--output={}", "--leave-days=-1"],
+        ["--new", "--output={}", "--leave-days=3", "--delete"],
     ],
 )
 def test_new_mail_needs_a_place_that_remembers(

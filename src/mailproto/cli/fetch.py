@@ -105,6 +105,8 @@ def _fetch_new(options: argparse.Namespace) -> int:
         raise UsageError(
             "--new needs --protocol pop3 and --output, and neither --list nor --message"
         )
+    if options.delete and options.leave_days is not None:
+        raise UsageError("--delete removes at once and --leave-days later: name one of them")
     leave_days = 0.0 if options.delete else options.leave_days
     arrivals = DownloadDirectory(options.output, f"{options.user}@{options.host}")
     try:

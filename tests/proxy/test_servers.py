@@ -18,10 +18,10 @@ from mailproto import proxy
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.cli.certificate import CertificateFiles
-from mailproto.errors import DeadlineExceeded, RemoteProtocolError
+from mailproto.errors import DeadlineExceeded
 from mailproto.flows.effects import Flow, read, start_tls, unread, write
 from mailproto.flows.services import Services
-from mailproto.flows.serving import Peer, SessionFactory, conversations
+from mailproto.flows.serving import NotIntroduced, Peer, SessionFactory, conversations
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.tls import client_context, server_context
 from mailproto.proxy import Command, Header, InternetAddress, Transport, UnixAddress, serialize
@@ -126,8 +126,13 @@ def test_a_header_without_addresses_keeps_those_of_the_socket(
         b"",
     ],
 )
-def test_P30_a_proxy_must_send_a_header(listen: Listen, data: bytes) -> None:
-    """No session begins: nothing is said, and the connection is closed."""
+def test_P30_a_proxy_must_send_a_header(
+    listen: Listen, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No session begins: nothing is said, and the connection is closed.
+
+    That is logged, unless the proxy has only looked whether somebody is there.
+    """
     echo = Echo()
     with connect(listen(echo, proxied_by=LOOPBACK)) as sock:
         sock.sendall(data)
@@ -138,6 +143,9 @@ def test_P30_a_proxy_must_send_a_header(listen: Listen, data: bytes) -> None:
         except ConnectionResetError:
             pass
     assert echo.peers == []
+    # What is logged is so before the connection is closed.
+    assert caplog.text.count("no PROXY header from 127.0.0.1: ") == (1 if data else 0)
+    assert bool(data) is bool(caplog.records)
 
 
 @pytest.mark.parametrize("header", VERSIONS, ids=["1", "2"])
@@ -244,8 +252,11 @@ def test_P24_a_header_has_a_deadline(data: bytes) -> None:
         assert (yield from read()) == b""
         return b""
 
-    with pytest.raises(DeadlineExceeded, match=r"left waited 10\.0 seconds"):
+    with pytest.raises(
+        NotIntroduced, match=r"from 127\.0\.0\.1 has not come in 10 seconds"
+    ) as caught:
         talk(wait(), proxied_by=LOOPBACK)
+    assert isinstance(caught.value.__cause__, DeadlineExceeded)
 
 
 def test_a_session_begins_without_the_headers_deadline() -> None:
@@ -260,7 +271,7 @@ def test_a_session_begins_without_the_headers_deadline() -> None:
 
 
 def test_P21_a_header_that_is_cut_off_begins_no_session() -> None:
-    with pytest.raises(RemoteProtocolError, match="ended within the PROXY header"):
+    with pytest.raises(NotIntroduced, match="ended within the PROXY header"):
         talk(say(serialize(VERSIONS[0])[:-1]), proxied_by=LOOPBACK)
 
 

@@ -10,11 +10,19 @@ from attrs import evolve, field
 
 from mailproto import proxy
 from mailproto._core.frozen import frozen
-from mailproto.errors import DeadlineExceeded, LocalProtocolError, MailError, StoreError
+from mailproto.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+    MailError,
+    RemoteProtocolError,
+    StoreError,
+)
 from mailproto.flows.effects import Flow, Secured, Wakeup, deadline, read, start_tls, unread
 
 __all__ = [
     "Network",
+    "NotIntroduced",
     "Peer",
     "SessionFactory",
     "await_silence",
@@ -99,8 +107,8 @@ def conversations(
 ) -> SessionFactory:
     """``factory``, and before its sessions what a connection begins with.
 
-    That is the PROXY header, which a client in ``proxied_by`` must send and which is never read
-    from any other, and then the TLS handshake (RFC 8314 section 3).
+    That is the PROXY header, which a client in ``proxied_by`` must send (else NotIntroduced) and
+    which is never read from any other, and then the TLS handshake (RFC 8314 section 3).
     """
 
     def conversation(peer: Peer) -> Flow[None]:
@@ -132,20 +140,39 @@ def await_silence(seconds: float | None, wakeup: Wakeup) -> Flow[bytes]:
     return early or b""
 
 
+class NotIntroduced(MailError):
+    """A client in ``proxied_by`` has sent no PROXY header: settings here and there disagree."""
+
+
 def is_worth_a_log(error: BaseException) -> bool:
     """Whether a session has ended with an error of this side: a handler, a store, a setting.
 
     Peers that vanish, fail the handshake or break the protocol are daily life.
     """
-    return not isinstance(error, MailError) or isinstance(error, LocalProtocolError | StoreError)
+    ours = LocalProtocolError | StoreError | NotIntroduced
+    return not isinstance(error, MailError) or isinstance(error, ours)
 
 
 def _introduced(peer: Peer) -> Flow[Peer]:
-    """Read the PROXY header and leave what is behind it; the client that it speaks of."""
+    """Read the PROXY header and leave what is behind it; the client that it speaks of.
+
+    Raises NotIntroduced, and ConnectionLost where the proxy has only looked whether we are here.
+    """
     yield from deadline(_PROXY_HEADER)
     reader = proxy.Reader()
-    while not isinstance(header := reader.next_event(), proxy.Header):
-        reader.receive_data((yield from read()) or b"")
+    silent = True
+    try:
+        while not isinstance(header := reader.next_event(), proxy.Header):
+            data = (yield from read()) or b""
+            silent = silent and not data
+            reader.receive_data(data)
+    except DeadlineExceeded as error:
+        late = f"a PROXY header from {peer.address} has not come in {_PROXY_HEADER:g} seconds"
+        raise NotIntroduced(late) from error
+    except RemoteProtocolError as error:
+        if silent:
+            raise ConnectionLost("the proxy closed the connection") from None
+        raise NotIntroduced(f"no PROXY header from {peer.address}: {error}") from error
     yield from unread(reader.trailing_data)
     yield from deadline(None)
     return peer.behind(header)

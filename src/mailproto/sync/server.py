@@ -75,7 +75,8 @@ class Server:
 
         ``tls`` is for STARTTLS, or from the first octet with ``implicit_tls``. Connections from
         the networks ``proxied_by`` must begin with a PROXY header, before TLS, which then tells
-        the session's ``Peer``; from everywhere else a header is what the protocol makes of it.
+        the session's ``Peer``; one without is closed, and logged. From everywhere else a header
+        is what the protocol makes of it.
         Raises OSError when the address cannot be had.
         """
         factory = conversations(factory, implicit_tls=implicit_tls, proxied_by=tuple(proxied_by))

@@ -1,0 +1,174 @@
+"""What a POP3 session of the server holds, and how long: the lock, the deadline, the language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailproto import pop3, sasl
+from mailproto.backend import MemoryStore, StoreError
+from mailproto.backend.directory import Users
+from mailproto.flows.effects import Call, Deadline, Effect, Flow, Read, Write, read, write
+from mailproto.flows.pop3_client import Session
+from mailproto.flows.pop3_policy import Options
+from mailproto.flows.pop3_server import Context, serve
+from mailproto.flows.pop3_texts import Translation
+from mailproto.flows.shutdown import Shutdown
+from mailproto.testing import converse
+
+MAILBOX = type(MemoryStore().account("alice").open("INBOX"))
+LOGIN = b"USER alice\r\nPASS secret\r\n"
+
+
+def context(*contents: bytes, options: Options | None = None) -> Context:
+    store = MemoryStore()
+    for content in contents:
+        draft = store.draft()
+        draft.write(content)
+        store.deliver(draft, {"alice": b""})
+    directory = Users({"alice": "secret"})
+    offer = sasl.Offer(allow_insecure_auth=True)
+    return Context(store, directory, Shutdown(), offer, True, options=options or Options())
+
+
+def unlocked(served: Context) -> bool:
+    inbox: Any = served.store.account("alice")
+    inbox = inbox.open("INBOX")
+    free: bool = inbox.lock()
+    if free:
+        inbox.unlock()
+    return free
+
+
+def effects(served: Context, said: list[bytes]) -> list[Effect]:
+    """What a session asks of its driver, up to the read that nothing was said for."""
+    flow = serve(served.machine(), served)
+    asked: list[Effect] = []
+    result: object = None
+    while True:
+        effect = flow.send(result)
+        asked.append(effect)
+        result = None
+        if isinstance(effect, Read):
+            if not said:
+                flow.close()
+                return asked
+            result = said.pop(0)
+        elif isinstance(effect, Call):
+            result = effect.function()
+
+
+# --------------------------------------------------------------------------------------- the lock
+
+
+@pytest.mark.parametrize("problem", [StoreError("on fire"), ZeroDivisionError("a defect")])
+@pytest.mark.parametrize("fails", ["content", "page", "status"])
+def test_whatever_a_store_raises_the_maildrop_is_unlocked(
+    fails: str, problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = context(b"one\r\n")
+
+    def fail(*_: object) -> None:
+        raise problem
+
+    def client() -> Flow[None]:
+        yield from read()
+        yield from write(LOGIN + b"RETR 1\r\n")
+        while (yield from read()):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MAILBOX, fails, fail)
+        try:
+            converse(client(), serve(served.machine(), served))
+        except ZeroDivisionError:
+            assert problem.args == ("a defect",)
+    assert unlocked(served)
+
+
+@pytest.mark.parametrize("fails", ["page", "status"])
+def test_a_maildrop_that_cannot_be_listed_is_free_again_at_once(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not only when the session ends that was told so."""
+    served = context(b"one\r\n")
+
+    def fail(*_: object) -> None:
+        raise StoreError("on fire")
+
+    def client() -> Flow[bytes]:
+        yield from read()
+        with monkeypatch.context() as patch:
+            patch.setattr(MAILBOX, fails, fail)
+            yield from write(LOGIN)
+            heard = b""
+            while heard.count(b"\r\n") < 2:
+                heard += (yield from read()) or b""
+        assert unlocked(served)
+        yield from write(LOGIN)
+        while heard.count(b"\r\n") < 4:
+            heard += (yield from read()) or b""
+        return heard
+
+    lines = converse(client(), serve(served.machine(), served))[0].split(b"\r\n")
+    assert lines[1].startswith(b"-ERR [SYS/TEMP] ")
+    assert lines[3] == b"+OK 1 messages"
+
+
+# ----------------------------------------------------------------------------------- the deadline
+
+
+def test_P24_a_command_has_one_deadline_however_it_comes() -> None:
+    """Who sends an octet now and then does not hold the maildrop for ever."""
+    dribbled = [b"%c" % octet for octet in LOGIN + b"NOOP\r\n"]
+    whole = [b"USER alice\r\n", b"PASS secret\r\n", b"NOOP\r\n"]
+    deadlines = [
+        sum(isinstance(effect, Deadline) for effect in effects(context(), said))
+        for said in (dribbled, whole)
+    ]
+    assert deadlines == [4, 4]
+
+
+def test_P24_who_reads_slowly_has_a_deadline_for_each_piece() -> None:
+    asked = effects(context(b"0123456789abcdef\r\n" * 20_000), [LOGIN, b"RETR 1\r\n"])
+    begun = max(number for number, effect in enumerate(asked[:-1]) if isinstance(effect, Read))
+    rest = [effect for effect in asked[begun:] if isinstance(effect, Deadline | Write)]
+    large = [
+        number
+        for number, effect in enumerate(rest)
+        if isinstance(effect, Write) and len(effect.data) > 60_000
+    ]
+    assert len(large) > 4
+    assert all(isinstance(rest[number - 1], Deadline) for number in large)
+
+
+# ----------------------------------------------------------------------------------- the language
+
+
+def test_P05_a_language_chosen_in_clear_is_forgotten_under_tls() -> None:
+    spanish = Translation("es", "Español", {"no such message": "no existe"})
+    served = context(options=Options(languages=[spanish]))
+    session = Session(pop3.Client())
+    told: list[str] = []
+
+    def refused() -> Flow[None]:
+        session.machine.send(pop3.Retr(9))
+        yield from write(session.machine.data_to_send())
+        session.machine.receive_data((yield from read()) or b"")
+        event = session.machine.next_event()
+        assert isinstance(event, pop3.Err)
+        told.append(event.text)
+
+    def client() -> Flow[None]:
+        yield from session.greet()
+        yield from session.call(pop3.Lang("es"))
+        yield from session.start_tls()
+        yield from session.login("alice", "secret")
+        yield from refused()
+        yield from session.call(pop3.Lang("es"))
+        yield from refused()
+        yield from session.quit()
+
+    converse(client(), serve(served.machine(stls=True), served))
+    assert told == ["no such message", "no existe"]

@@ -36,6 +36,7 @@ _LARGE: Final = 4096
 _WIDE: Final = 32
 # When so many dots lie among so many octets, looking for them one by one does not pay.
 _FIRST: Final = 8
+_FEW: Final = range(_FIRST)
 _DENSE: Final = 256
 
 
@@ -162,40 +163,40 @@ def _line_dots(data: bytes, start: int, *, to_end: bool) -> list[int] | None:
     return None
 
 
+def _first_line_dot(data: bytes, start: int) -> int:
+    """Where a line of ``data[start:]`` first begins with a dot, or -1; LF ends a line here, too."""
+    find, dot = data.find, start
+    if data.startswith(b".", dot):
+        return dot
+    for _ in _FEW:
+        dot = find(b".", dot)
+        if dot < 0 or data[dot - 1] == _LF:
+            return dot
+        dot += 1
+    newline = find(b"\n.", dot)
+    return newline if newline < 0 else newline + 1
+
+
 def stuffed(data: bytes) -> tuple[bytes, bytes]:
-    """All of a content as it goes over the wire, and the end that belongs behind it."""
-    content = _with_dots_doubled(data)
-    if data[:1] == b".":
-        content = b"." + content
-    return content, b".\r\n" if data[-2:] == b"\r\n" or not data else _END
-
-
-def _with_dots_doubled(data: bytes) -> bytes:
-    """Those behind a CRLF in ``data``."""
-    dots = _line_dots(data, 0, to_end=False)
-    if dots is None:
-        return data.replace(b"\r\n.", b"\r\n..")
-    if dots:
-        return b".".join([data[a:b] for a, b in pairwise([0, *dots, len(data)])])
-    return data
+    """What a ``Stuffer`` makes of a whole content, and of its end."""
+    if _first_line_dot(data, 0) >= 0:
+        stuffer = Stuffer()
+        return stuffer.feed(data), stuffer.finish()
+    return data, b".\r\n" if data[-2:] == b"\r\n" or not data else _END
 
 
 def whole(source: Framer) -> bytes | None:
     """Content that waits in ``source`` to its end and needs nothing done, read with its end.
 
     ``None`` for any other, which is for an ``Unstuffer`` and is left as it is: content that comes
-    in pieces, that has a dot where a line begins, or a CR or LF that is not part of a CRLF.
+    in pieces or is empty, that has a dot where a line begins, or a bare CR or LF.
     """
     data, start = source.peek()
-    if start == len(data) or data[start] == _DOT:
+    dot = _first_line_dot(data, start)
+    content = data[start:dot]
+    if not data.startswith(_END, dot - 2) or not content or find_bare_newline(content) >= 0:
         return None
-    dots = _line_dots(data, start, to_end=True)
-    if not dots or len(dots) > 1 or not data.startswith(b"\r\n", dots[0] + 1):
-        return None
-    content = data[start : dots[0]]
-    if find_bare_newline(content) >= 0:
-        return None
-    source.skip(dots[0] + 3)
+    source.skip(dot + 3)
     return content
 
 
@@ -216,13 +217,19 @@ class Stuffer:
         last, after_cr = self._last, self.after_cr
         self._last = data[-2:] if len(data) > 1 else last[-1:] + data
         self.after_cr = data[-1] == _CR
-        content = _with_dots_doubled(data)
+        dots = _line_dots(data, 0, to_end=False)
+        if dots is None:
+            wire = data.replace(b"\r\n.", b"\r\n..")
+        elif dots:
+            wire = b".".join([data[a:b] for a, b in pairwise([0, *dots, len(data)])])
+        else:
+            wire = data
         if data[0] == _DOT:
             if last == b"\r\n":
-                return b"." + content
+                return b"." + wire
         elif after_cr and data.startswith(b"\n."):
-            return b"\n." + content[1:]
-        return content
+            return b"\n." + wire[1:]
+        return wire
 
     def finish(self) -> bytes:
         """The terminator, with a CRLF before it where the content did not end in one."""

@@ -187,8 +187,9 @@ def test_P24_a_server_that_is_silent_runs_into_the_timeout(facade: Facade) -> No
 
     with scripted(talk) as (port, _):
         client = facade.connect("pop3", port, tls="none", timeout=0.2)
-        said = "the answer to CAPA did not come within 0.2 seconds, only a greater timeout"
-        with pytest.raises(DeadlineExceeded, match=said):
+        with pytest.raises(
+            DeadlineExceeded, match=r"the answer to CAPA has not come in 0\.2 seconds"
+        ):
             client.capabilities()
         assert client.closed
         client.close()

@@ -18,7 +18,7 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.effects import Deadline, Flow, Read, Wakeup, Write
+from mailproto.flows.effects import Deadline, Flow, Read, StartTLS, Wakeup, Write, start_tls
 from mailproto.flows.imap_client import Session
 from mailproto.flows.imap_server import serve
 from mailproto.testing.link import converse
@@ -275,6 +275,78 @@ def test_P24_idle_is_renewed_before_29_minutes_whatever_comes() -> None:
         Deadline(60),
         Write(b"A2 IDLE\r\n"),
     ]
+
+
+CAPABLE = b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n"
+
+
+@pytest.mark.parametrize(
+    ("do", "lines", "awaited"),
+    [
+        (lambda session: iter(()), [b""], "the greeting has not come"),
+        (lambda session: session.noop(), [CAPABLE, b""], "the completion of A1 NOOP has not come"),
+        (
+            lambda session: session.list(),
+            [CAPABLE, b"* LIST () NIL {5}\r\n12", b""],
+            "the rest of a response has not come",
+        ),
+        (
+            lambda session: session.append("INBOX", b"octets"),
+            [CAPABLE, b""],
+            "the continuation of A1 APPEND has not come",
+        ),
+        (
+            lambda session: session.append("INBOX", b"octets"),
+            [CAPABLE, b"+ go on\r\n", b""],
+            "the completion of A1 APPEND has not come",
+        ),
+        (
+            lambda session: session.idle(lambda event: None, Wakeup()),
+            [CAPABLE, b""],
+            "the continuation of A1 IDLE has not come",
+        ),
+    ],
+)
+def test_P24_a_timeout_names_what_has_not_come(
+    do: Callable[[Session], Flow[object]], lines: list[bytes], awaited: str
+) -> None:
+    session = Session(imap.Client(tls=True), timeout=0.5)
+
+    def flow() -> Flow[None]:
+        yield from session.greeting()
+        yield from do(session)
+
+    with pytest.raises(DeadlineExceeded, match=rf"^{awaited} in 0\.5 seconds$"):
+        answered(flow(), *lines)
+
+
+def test_P24_a_timeout_says_that_content_was_not_taken() -> None:
+    session = Session(imap.Client(tls=True), timeout=0.5)
+
+    def flow() -> Flow[None]:
+        yield from session.greeting()
+        yield from session.append("INBOX", iter([b"oct", b"ets"]), size=6)
+
+    running = flow()
+    effect = next(running)
+    lines = [CAPABLE, b"+ go on\r\n"]
+    while not (isinstance(effect, Write) and effect.data == b"oct"):
+        effect = running.send(lines.pop(0) if isinstance(effect, Read) else None)
+    with pytest.raises(DeadlineExceeded, match=r"not taken a piece of the content in 0\.5 s"):
+        running.throw(DeadlineExceeded("silence"))
+
+
+@pytest.mark.parametrize("seconds", [0.5, None])
+def test_P24_a_client_is_told_that_it_was_the_handshake(seconds: float | None) -> None:
+    flow = start_tls(seconds)
+    effect = next(flow)
+    if seconds is not None:
+        assert effect == Deadline(seconds)
+        effect = flow.send(None)
+    assert effect == StartTLS()
+    named = "silence" if seconds is None else "the end of the TLS handshake has not come in 0.5"
+    with pytest.raises(DeadlineExceeded, match=named):
+        flow.throw(DeadlineExceeded("silence"))
 
 
 def test_P24_time_is_given_to_each_response_and_not_to_each_read() -> None:

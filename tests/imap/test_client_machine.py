@@ -400,7 +400,7 @@ def test_what_waits_is_told() -> None:
     client = selected()
     assert client.waiting_for == "nothing"
     client.send(imap.Idle())
-    assert client.waiting_for == "the completion of A1 IDLE"
+    assert client.waiting_for == "the continuation of A1 IDLE"
     assert client.timeout_hint == 300
     events(client, b"+ idling\r\n")
     assert client.timeout_hint == 29 * 60

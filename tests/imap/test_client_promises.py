@@ -144,7 +144,8 @@ def test_P06_no_credentials_in_clear() -> None:
         imap.Authenticate("XOAUTH2"),
         imap.Authenticate("OAUTHBEARER"),
     ):
-        with pytest.raises(LocalProtocolError, match="without TLS"):
+        way_out = "would tell .* without TLS, only allow_insecure_auth=True would permit it"
+        with pytest.raises(LocalProtocolError, match=way_out):
             client.send(command)
     assert client.data_to_send() == b""
     client.send(imap.Authenticate("SCRAM-SHA-256"))

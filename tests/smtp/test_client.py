@@ -447,7 +447,8 @@ def test_lmtp_refuses_content_for_nobody() -> None:
 
 def test_P06_no_AUTH_in_clear() -> None:
     machine = ready()
-    with pytest.raises(LocalProtocolError, match="without TLS"):
+    way_out = "without TLS, only allow_insecure_auth=True would permit it"
+    with pytest.raises(LocalProtocolError, match=way_out):
         machine.send(smtp.Auth("PLAIN", b"secret"))
     assert machine.data_to_send() == b""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailproto._core.frozen import frozen
-from mailproto.errors import StoreError
+from mailproto.errors import SecurityError, StoreError
 from mailproto.flows.effects import Secured, call_blocking, close
 from mailproto.sasl import (
     Challenge,
@@ -35,6 +35,7 @@ __all__ = [
     "refusal",
     "server_has_proved_itself",
     "settle",
+    "told_in_clear",
     "verify",
 ]
 
@@ -121,6 +122,14 @@ def binding_of(secured: Secured | None, floor: Strength) -> ChannelBinding | Non
         if floor >= Strength.BOUND or binding.type != "tls-server-end-point":
             return binding
     return None
+
+
+def told_in_clear(commands: str) -> SecurityError:
+    """Why ``commands`` are not sent, and what would permit it."""
+    return SecurityError(
+        f"{commands} would tell the password without TLS, "
+        "only allow_insecure_auth=True would permit it"
+    )
 
 
 def refusal(exchange: ClientExchange, answer: str) -> str:

@@ -15,6 +15,7 @@ from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
 from mailproto.backend.directory import ClientCertificate, is_immediate
+from mailproto.errors import DeadlineExceeded
 from mailproto.sasl import ChannelBinding
 
 __all__ = [
@@ -33,8 +34,10 @@ __all__ = [
     "call_blocking",
     "close",
     "deadline",
+    "not_taken",
     "read",
     "start_tls",
+    "too_late",
     "unread",
     "write",
 ]
@@ -158,14 +161,35 @@ def write(data: bytes) -> Flow[None]:
         yield Write(data)
 
 
-def start_tls() -> Flow[Secured]:
-    """Do the TLS handshake; what it has established."""
-    return cast("Secured", (yield StartTLS()))
+def start_tls(seconds: float | None = None) -> Flow[Secured]:
+    """Do the TLS handshake; what it has established.
+
+    A client gives it ``seconds``, and is told by DeadlineExceeded that it was the handshake.
+    """
+    if seconds is None:
+        return cast("Secured", (yield StartTLS()))
+    yield Deadline(seconds)
+    try:
+        return cast("Secured", (yield StartTLS()))
+    except DeadlineExceeded:
+        raise too_late("the end of the TLS handshake", seconds) from None
 
 
 def deadline(seconds: float | None) -> Flow[None]:
     """Bound what follows to ``seconds`` in total."""
     yield Deadline(seconds)
+
+
+def too_late(awaited: str, seconds: float) -> DeadlineExceeded:
+    """What a client raises when ``awaited`` has not come in time."""
+    return DeadlineExceeded(f"{awaited} has not come in {seconds:g} seconds")
+
+
+def not_taken(seconds: float) -> DeadlineExceeded:
+    """What a client raises when the server reads its content too slowly."""
+    return DeadlineExceeded(
+        f"the server has not taken a piece of the content in {seconds:g} seconds"
+    )
 
 
 def close() -> Flow[None]:

@@ -15,7 +15,6 @@ import attrs
 from typing_extensions import TypeVar
 
 from mailproto import imap, sasl
-from mailproto._core.frozen import frozen
 from mailproto._core.machine import NEED_DATA, PAUSED, ConnectionClosed, Signal
 from mailproto.errors import (
     AuthenticationFailed,
@@ -26,9 +25,32 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.authentication import binding_of, refusal, server_has_proved_itself
-from mailproto.flows.effects import Flow, Secured, Wakeup, call, deadline, read, start_tls, write
+from mailproto.flows.authentication import (
+    binding_of,
+    refusal,
+    server_has_proved_itself,
+    told_in_clear,
+)
+from mailproto.flows.effects import (
+    Flow,
+    Secured,
+    Wakeup,
+    call,
+    deadline,
+    not_taken,
+    read,
+    start_tls,
+    too_late,
+    write,
+)
 from mailproto.flows.effects import close as end_connection
+from mailproto.flows.imap_client_answer import (
+    Answer,
+    append_uid,
+    copy_uid,
+    name_of,
+    put_together,
+)
 from mailproto.flows.imap_client_mailbox import Mailbox
 
 __all__ = ["Answer", "Mailbox", "Session"]
@@ -41,20 +63,6 @@ _SLOWEST: Final = 4096
 # An initial response that keeps its command under 8,192 octets (RFC 7162 section 4).
 _ROOM: Final = 6000
 _TEMPORARY: Final = frozenset(("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA"))
-
-
-@frozen
-class Answer:
-    """What the server said to one command."""
-
-    completion: imap.Completion
-    """The tagged response; always OK."""
-    data: tuple[imap.ClientEvent, ...] = ()
-    """Every untagged response that came before it."""
-
-    def of(self, kind: type[E]) -> list[E]:
-        """The responses of one class."""
-        return [event for event in self.data if isinstance(event, kind)]
 
 
 class Session:
@@ -101,17 +109,20 @@ class Session:
                     raise ConnectionLost(str(error)) from None
                 raise
             if event is NEED_DATA:
-                yield from write(self.machine.data_to_send())
+                yield from self._write()
                 if self._renew:
                     yield from deadline(self._seconds)
                     self._renew = False
-                data = yield from read(wakeup)
+                try:
+                    data = yield from read(wakeup)
+                except DeadlineExceeded:
+                    raise too_late(self.machine.waiting_for, self._seconds) from None
                 if data is None:
                     return None
                 self.machine.receive_data(data)
                 ended = not data
             elif event is PAUSED:
-                yield from write(self.machine.data_to_send())
+                yield from self._write()
                 return None
             elif isinstance(event, ConnectionClosed):
                 said = "" if self.bye is None else f", saying: {self.bye}"
@@ -150,8 +161,17 @@ class Session:
         self.machine.send(item)
         self._extra = 0.0
         yield from deadline(self._seconds)
-        yield from write(self.machine.data_to_send())
+        yield from self._write(content=isinstance(item, imap.LiteralChunk))
         self._renew = False
+
+    def _write(self, *, content: bool = False) -> Flow[None]:
+        """Send what waits, in the time that runs."""
+        machine, seconds = self.machine, self._seconds
+        try:
+            yield from write(machine.data_to_send())
+        except DeadlineExceeded:
+            late = not_taken(seconds) if content else too_late(machine.waiting_for, seconds)
+            raise late from None
 
     def call(
         self,
@@ -196,7 +216,7 @@ class Session:
                     yield from call(on_chunk, start, event.data)
                 continue
             if kept and on_chunk is None and isinstance(event, imap.FetchData):
-                event = _put_together(event, kept)
+                event = put_together(event, kept)
             kept = []
             if on_event is None:
                 data.append(event)
@@ -210,7 +230,7 @@ class Session:
             return Answer(completion, tuple(data))
         self.updates += data
         name = type(command).__name__.upper()
-        code = _name_of(completion.code)
+        code = name_of(completion.code)
         failed = CommandFailed
         if isinstance(command, (imap.Login, imap.Authenticate)):
             failed = AuthenticationFailed
@@ -244,7 +264,7 @@ class Session:
         # The machine lets nothing else be first.
         assert isinstance(event, imap.Condition)
         if event.state is imap.BYE:
-            raise CommandFailed("the connection", event.text, code=_name_of(event.code))
+            raise CommandFailed("the connection", event.text, code=name_of(event.code))
         return event
 
     def capabilities(self) -> Flow[imap.Capabilities]:
@@ -270,8 +290,7 @@ class Session:
             raise SecurityError(f"the server refuses STARTTLS: {error.answer}") from error
         # Plaintext behind the OK is refused here, before the handshake.
         yield from self._next()
-        yield from deadline(self._seconds)
-        self.secured = yield from start_tls()
+        self.secured = yield from start_tls(self._seconds)
         self.machine.start_tls()
         self.updates.clear()
 
@@ -352,9 +371,11 @@ class Session:
                 allow_insecure_auth=machine.allow_insecure_auth,
                 channel_binding=binding_of(self.secured, sasl.Strength.ANONYMOUS),
             )
-        except SecurityError:
-            if "LOGINDISABLED" in offered or not (machine.tls or machine.allow_insecure_auth):
+        except SecurityError as error:
+            if "LOGINDISABLED" in offered:
                 raise
+            if not (machine.tls or machine.allow_insecure_auth):
+                raise told_in_clear("LOGIN") from error
             yield from self.login(user, password)
         else:
             yield from self._authenticate(exchange)
@@ -497,7 +518,7 @@ class Session:
             command = imap.Append(mailbox, message, flags, internal_date)
             answer = yield from self.call(command)
             self.updates += answer.data
-            return _append_uid(answer)
+            return append_uid(answer)
         if size is None:
             raise LocalProtocolError("a message in pieces needs its size")
         if not size:
@@ -507,7 +528,7 @@ class Session:
         while not self.machine.can_stream:
             event = yield from self._next()
             if isinstance(event, imap.Completion) and event.tag == tag:
-                return _append_uid(self._judged(command, event, []))
+                return append_uid(self._judged(command, event, []))
             if event is not None and not isinstance(event, imap.Continuation):
                 self.updates.append(event)
         try:
@@ -519,7 +540,7 @@ class Session:
             raise
         answer = yield from self._finish(tag, command)
         self.updates += answer.data
-        return _append_uid(answer)
+        return append_uid(answer)
 
     # -------------------------------------------------------------------------------- messages
 
@@ -573,7 +594,7 @@ class Session:
         """COPY; which message became which, if the server tells (UIDPLUS)."""
         answer = yield from self.call(imap.Copy(messages, mailbox, uid))
         self.updates += answer.data
-        return _copy_uid(answer)
+        return copy_uid(answer)
 
     def move(
         self,
@@ -585,7 +606,7 @@ class Session:
         """MOVE; as ``copy``. The ExpungeData of what has gone is in ``updates``."""
         answer = yield from self.call(imap.Move(messages, mailbox, uid))
         self.updates += answer.data
-        return _copy_uid(answer)
+        return copy_uid(answer)
 
     def expunge(
         self, uids: imap.SequenceSet | str | int | Iterable[int] | None = None
@@ -659,35 +680,3 @@ def _of_size(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
     if octets < size:
         raise LocalProtocolError(f"the pieces have less than the {size} octets announced")
     yield held
-
-
-def _name_of(code: imap.ResponseCode | None) -> str | None:
-    if isinstance(code, (imap.Code, imap.NumberCode)):
-        return code.name
-    return None if code is None else type(code).__name__.upper()
-
-
-def _append_uid(answer: Answer) -> imap.AppendUid | None:
-    code = answer.completion.code
-    return code if isinstance(code, imap.AppendUid) else None
-
-
-def _copy_uid(answer: Answer) -> imap.CopyUid | None:
-    """Servers tell it with the completion of COPY, and before the first EXPUNGE of MOVE."""
-    for event in (*answer.data, answer.completion):
-        if isinstance(event, (imap.Condition, imap.Completion)):
-            if isinstance(event.code, imap.CopyUid):
-                return event.code
-    return None
-
-
-def _put_together(data: imap.FetchData, kept: list[list[bytes]]) -> imap.FetchData:
-    """The response with the octets that came as chunks in their places."""
-    pieces = iter(kept)
-    sections = [
-        attrs.evolve(section, data=b"".join(next(pieces)))
-        if isinstance(section.data, imap.Streamed)
-        else section
-        for section in data.sections
-    ]
-    return attrs.evolve(data, sections=tuple(sections))

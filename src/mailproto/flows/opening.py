@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from mailproto.errors import LocalProtocolError
-from mailproto.flows.effects import Flow, deadline, start_tls
+from mailproto.flows.effects import Flow, start_tls
 from mailproto.sasl import Credentials, PasswordCredentials
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def _implicit_tls(
 ) -> Flow[None]:
     _check_mode(tls)
     if tls == "implicit":
-        yield from deadline(_HANDSHAKE)
-        session.secured = yield from start_tls()
+        session.secured = yield from start_tls(_HANDSHAKE)
 
 
 def credentials_of(login: tuple[str, str] | Credentials) -> Credentials:

@@ -22,8 +22,23 @@ from mailproto.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from mailproto.flows.authentication import binding_of, refusal, server_has_proved_itself
-from mailproto.flows.effects import Flow, Secured, call, close, deadline, read, start_tls, write
+from mailproto.flows.authentication import (
+    binding_of,
+    refusal,
+    server_has_proved_itself,
+    told_in_clear,
+)
+from mailproto.flows.effects import (
+    Flow,
+    Secured,
+    call,
+    close,
+    deadline,
+    read,
+    start_tls,
+    too_late,
+    write,
+)
 
 __all__ = ["Session"]
 
@@ -117,7 +132,7 @@ class Session:
         # Octets that came with the answer were sent by nobody who has a certificate.
         if self.machine.next_event() is not PAUSED:
             raise ConnectionLost("the server has closed the connection")
-        self.secured = yield from start_tls()
+        self.secured = yield from start_tls(self._seconds)
         self.machine.start_tls()
 
     def use_utf8(self) -> Flow[bool]:
@@ -345,10 +360,7 @@ class Session:
             try:
                 data = yield from read()
             except DeadlineExceeded:
-                raise DeadlineExceeded(
-                    f"{machine.waiting_for} did not come within {self._seconds:g} seconds,"
-                    " only a greater timeout would permit it"
-                ) from None
+                raise too_late(machine.waiting_for, self._seconds) from None
             machine.receive_data(data or b"")
             self._ended = not data
 
@@ -433,10 +445,7 @@ class Session:
 
     def _check_security(self) -> None:
         if not self._may_tell_secrets():
-            raise SecurityError(
-                "USER and PASS would tell the password without TLS, "
-                "only allow_insecure_auth=True would permit it"
-            )
+            raise told_in_clear("USER and PASS")
 
 
 def _name(command: pop3.Command) -> str:

@@ -146,8 +146,7 @@ class Session(Conversation):
             raise SecurityError(f"the server refused STARTTLS: {reply}")
         # Octets behind the reply are found here: they were never under TLS.
         self.machine.next_event()
-        yield from self.arm()
-        self.secured = yield from start_tls()
+        self.secured = yield from start_tls(self.machine.timeout_hint)
         self.machine.start_tls()
         yield from self.hello()
 
@@ -165,7 +164,9 @@ class Session(Conversation):
         server refuses, SASLError when its part of the exchange is wrong.
         """
         if not (self.machine.tls or self.machine.allow_insecure_auth):
-            raise SecurityError("AUTH without TLS; allow_insecure_auth=True would permit it")
+            raise SecurityError(
+                "AUTH is not sent without TLS, only allow_insecure_auth=True would permit it"
+            )
         self.expect_silence()
         offered = self.machine.capabilities.mechanisms if self.machine.capabilities else ()
         exchange = sasl.choose(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mailproto.errors import (
     CommandFailed,
     ConnectionLost,
@@ -9,7 +11,7 @@ from mailproto.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from mailproto.flows.effects import Deadline, Flow, Write, deadline, read, write
+from mailproto.flows.effects import Deadline, Flow, Write, not_taken, read, too_late, write
 from mailproto.smtp import Bdat, Body, Challenge, Client, Command, ConnectionClosed, Reply
 from mailproto.smtp.states import NAMES
 
@@ -36,18 +38,18 @@ class Conversation:
         self.machine.send(command)
         return (yield from self.reply())
 
-    def reply(self) -> Flow[Reply]:
-        """Send what waits, and read the next reply."""
-        event = yield from self.event()
+    def reply(self, within: float = math.inf) -> Flow[Reply]:
+        """Send what waits, and read the next reply, in no more than ``within`` seconds."""
+        event = yield from self.event(within)
         if isinstance(event, Challenge):
             name = NAMES[type(self.machine.answered)]
             raise RemoteProtocolError(f"a challenge does not answer {name}")
         return event
 
-    def event(self) -> Flow[Reply | Challenge]:
+    def event(self, within: float = math.inf) -> Flow[Reply | Challenge]:
         """Send what waits, and read until something answers it."""
         machine = self.machine
-        seconds = machine.timeout_hint
+        seconds = min(machine.timeout_hint, within)
         yield Deadline(seconds)
         ended = False
         try:
@@ -64,13 +66,8 @@ class Conversation:
                 raise ConnectionLost(str(error)) from None
             raise
         except DeadlineExceeded:
-            awaited = machine.waiting_for
-            raise DeadlineExceeded(f"{awaited} has not come in {seconds:g} seconds") from None
+            raise too_late(machine.waiting_for, seconds) from None
         return event
-
-    def arm(self) -> Flow[None]:
-        """Begin the time of the phase."""
-        yield from deadline(self.machine.timeout_hint)
 
     def write_content(self) -> Flow[None]:
         """Send the content that waits, in the time for one piece of it."""
@@ -79,9 +76,7 @@ class Conversation:
         try:
             yield from write(self.machine.data_to_send())
         except DeadlineExceeded:
-            raise DeadlineExceeded(
-                f"the server has not taken a piece of the content in {seconds:g} seconds"
-            ) from None
+            raise not_taken(seconds) from None
 
     def expect_silence(self) -> None:
         """See that nothing has come that would be taken for the reply to the next command."""

@@ -234,7 +234,9 @@ class Client(Machine[ClientEvent, ClientItem]):
         if not self._frames.idle:
             return "the rest of a response"
         for tag, command in self._pending.items():
-            return f"the completion of {tag} {type(command).__name__.upper()}"
+            asked = self._idle_asked if isinstance(command, Idle) else self._writer.held == tag
+            what = "continuation" if asked else "completion"
+            return f"the {what} of {tag} {type(command).__name__.upper()}"
         return "nothing"
 
     @property
@@ -302,11 +304,17 @@ class Client(Machine[ClientEvent, ClientItem]):
             if known is not None and "LOGINDISABLED" in known:
                 raise LocalProtocolError("the server has disabled LOGIN")
             if not (self.tls or self._insecure):
-                raise LocalProtocolError("LOGIN would tell the password without TLS")
+                raise LocalProtocolError(
+                    "LOGIN would tell the password without TLS, "
+                    "only allow_insecure_auth=True would permit it"
+                )
         elif isinstance(command, Authenticate):
             mechanism = command.mechanism.upper()
             if mechanism in _SECRET_TELLING and not (self.tls or self._insecure):
-                raise LocalProtocolError(f"{mechanism} would tell the password without TLS")
+                raise LocalProtocolError(
+                    f"{mechanism} would tell the secret without TLS, "
+                    "only allow_insecure_auth=True would permit it"
+                )
             if command.initial_response is not None and (known is None or "SASL-IR" not in known):
                 raise LocalProtocolError("the server has not announced SASL-IR")
         elif isinstance(command, StartTLS) and self.tls:

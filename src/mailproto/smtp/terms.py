@@ -141,7 +141,9 @@ def _auth(terms: Terms, command: Auth) -> None:
     if terms.capabilities is None or command.mechanism not in terms.capabilities.mechanisms:
         raise LocalProtocolError(f"the server has not offered {command.mechanism}")
     if not (terms.tls or terms.allow_insecure_auth):
-        raise LocalProtocolError("AUTH without TLS; allow_insecure_auth=True would permit it")
+        raise LocalProtocolError(
+            "AUTH is not sent without TLS, only allow_insecure_auth=True would permit it"
+        )
 
 
 def _mail(terms: Terms, command: Mail) -> None:

@@ -518,6 +518,25 @@ def test_P24_a_server_that_takes_no_content_runs_into_the_timeout(facade: Facade
         assert client.closed
 
 
+def test_a_server_that_refuses_inside_the_content_and_reads_no_more(facade: Facade) -> None:
+    over = threading.Event()
+
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation)
+        for reply in (b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n552 5.3.4 too much\r\n"):
+            conversation.line()
+            conversation.say(reply)
+        over.wait(60.0)
+
+    with scripted(talk) as (port, _):
+        client = facade.connect("smtp", port, tls="none", timeout=smtp.Timeouts(block=0.2))
+        with pytest.raises(DeliveryFailed) as caught:
+            client.send(itertools.repeat(CONTENT * 10_000), ALICE, [BOB])
+        over.set()
+        assert client.closed
+    assert caught.value.answer == "552 5.3.4 too much"
+
+
 @pytest.mark.parity("smtp-client EHLO, with HELO when it must")
 def test_HELO_on_another_connection_where_the_server_closes_at_EHLO(facade: Facade) -> None:
     """RFC 1869 section 4.7; but not where TLS or a login is wanted."""

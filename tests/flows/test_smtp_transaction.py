@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mailproto import smtp
 from mailproto._core.machine import Signal
-from mailproto.errors import ConnectionLost
-from mailproto.flows.effects import Close, Flow, Read, Write, read, write
+from mailproto.errors import ConnectionLost, DeadlineExceeded, TransportError
+from mailproto.flows.effects import Close, Deadline, Flow, Read, Write, read, write
 from mailproto.flows.smtp_client import Session
-from mailproto.flows.smtp_content import PIECE
+from mailproto.flows.smtp_content import PIECE, Content
 from mailproto.flows.smtp_result import DeliveryUnknown, Outcome, SendResult
 from mailproto.flows.smtp_transaction import INLINE
 from mailproto.testing import converse
@@ -75,7 +75,7 @@ class Server:
 def send(
     session: Session,
     count: int,
-    content: bytes,
+    content: Content,
     chunking: bool | None,
     pieces: bool,
     *,
@@ -83,7 +83,10 @@ def send(
 ) -> Flow[SendResult]:
     yield from session.begin()
     paths = [f"r{number}@example.com" for number in range(count)]
-    parts = [content[:9], b"", content[9:]] if pieces else content
+    parts: Content = content
+    if pieces:
+        assert isinstance(content, bytes)
+        parts = [content[:9], b"", content[9:]]
     result = yield from session.send(parts, SENDER, paths, chunking=chunking)
     if go_on:
         assert (yield from session.noop()).code == 250
@@ -156,31 +159,48 @@ def test_P21_wherever_the_connection_ends_nothing_is_taken_for_a_success(
 
 MARK = b"Subject: z"
 SEVERAL = MARK + b"\r\n\r\n" + b"0123456789abcd\r\n" * (3 * PIECE // 16)
+CUT = MARK + b"abc\r\n\r\n" + b"0123456789abcd\r\n" * (3 * PIECE // 16)
+"""Its first piece ends between the CR and the LF of a line."""
+assert CUT[PIECE - 1 : PIECE + 1] == b"\r\n"
 LAST = MARK + b"\r\n\r\n" + b"0123456789abcd\r\n" * (INLINE // 16)
 """It goes out in one write with its end."""
 
 
 def broken_off(
-    words: bytes, content: bytes, *, chunking: bool = False, lmtp: bool = False
+    words: bytes,
+    content: Content,
+    *,
+    error: TransportError,
+    chunking: bool = False,
+    lmtp: bool = False,
 ) -> SendResult:
-    """Send to a server that closes the connection inside the content, having said ``words``."""
+    """Send to a server that takes no more inside the content, having said ``words``."""
     accepted = b"250 ok\r\n250 ok\r\n250 ok\r\n450 later\r\n"
     replies = [b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", accepted]
     replies[2] += b"" if chunking else b"354 go on\r\n"
     replies.append(words)
     session = Session(smtp.Client(lmtp=lmtp), "client.example")
     flow = send(session, 3, content, chunking, False, go_on=False)
-    error: ConnectionLost | None = None
+    thrown: Exception | None = None
     given: object = None
-    closed = False
+    closed = stuck = False
     try:
         while True:
-            effect = flow.send(given) if error is None else flow.throw(error)
-            given = error = None
+            effect = flow.send(given) if thrown is None else flow.throw(thrown)
+            given = thrown = None
             if isinstance(effect, Read):
-                given = replies.pop(0) if replies else b""
+                if replies:
+                    given = replies.pop(0)
+                elif isinstance(error, DeadlineExceeded):
+                    thrown = error
+                else:
+                    given = b""
             elif isinstance(effect, Write) and MARK in effect.data:
-                error = ConnectionLost("the connection broke")
+                thrown = error
+                stuck = True
+            elif isinstance(effect, Deadline) and stuck:
+                # What has come is not waited for as an answer is.
+                assert effect.seconds == 1.0
             closed = closed or isinstance(effect, Close)
     except StopIteration as stop:
         assert closed
@@ -188,24 +208,51 @@ def broken_off(
         return result
 
 
-contents = pytest.mark.parametrize("content", [SEVERAL, LAST], ids=["several", "last"])
+contents = pytest.mark.parametrize(
+    "content",
+    [SEVERAL, LAST, CUT, [SEVERAL[:99], SEVERAL[99:]]],
+    ids=["several", "last", "cut", "pieces"],
+)
+errors = pytest.mark.parametrize(
+    "error", [ConnectionLost("broken"), DeadlineExceeded("stuck")], ids=["closes", "reads-no-more"]
+)
 
 
+@errors
 @contents
 @pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
 @pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
 @pytest.mark.parametrize("code", [450, 550])
 def test_P21_a_refusal_in_the_middle_of_the_content_decides(
-    code: int, chunking: bool, lmtp: bool, content: bytes
+    code: int, chunking: bool, lmtp: bool, content: Content, error: TransportError
 ) -> None:
     words = b"%d not this\r\n" % code * (2 if lmtp else 1)
-    result = broken_off(words, content, chunking=chunking, lmtp=lmtp)
+    result = broken_off(words, content, error=error, chunking=chunking, lmtp=lmtp)
     assert [r.reply.code for r in result.recipients if r.reply] == [code, code, 450]
 
 
+@errors
 @contents
+@pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
 @pytest.mark.parametrize("words", [b"", b"250 ok\r\n", b"550 half a", b"nonsense\r\n"])
-def test_P21_nothing_else_in_the_middle_of_the_content_does(words: bytes, content: bytes) -> None:
+def test_P21_nothing_else_in_the_middle_of_the_content_does(
+    words: bytes, content: Content, chunking: bool, error: TransportError
+) -> None:
     unknown = content is LAST  # perhaps the server has got the end
-    with pytest.raises(DeliveryUnknown if unknown else ConnectionLost):
-        broken_off(words, content)
+    with pytest.raises(DeliveryUnknown if unknown else type(error)):
+        broken_off(words, content, error=error, chunking=chunking)
+
+
+def test_a_result_does_not_wait_long_for_a_server_that_answers_no_more() -> None:
+    replies = [b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", b"550 no\r\n"]
+    flow = send(Session(smtp.Client(), "client.example"), 1, SMALL, None, False, go_on=False)
+    effects: list[object] = []
+    given: object = None
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            effects.append(effect := flow.send(given))
+            given = replies.pop(0) if replies and isinstance(effect, Read) else None
+            if effects[-2:] == [Write(b"RSET\r\n"), Read()]:
+                effects.append(flow.throw(DeadlineExceeded("late")))
+    assert effects[-4:] == [Deadline(10.0), Write(b"RSET\r\n"), Read(), Close()]
+    assert [r.outcome for r in stop.value.value.recipients] == [Outcome.PERMANENT]

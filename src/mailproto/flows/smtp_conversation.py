@@ -24,8 +24,8 @@ class Conversation:
     def __init__(self, machine: Client) -> None:
         self.machine = machine
 
-    def call(self, command: Command) -> Flow[Reply]:
-        """The reply to any one command, as data.
+    def call(self, command: Command, within: float = math.inf) -> Flow[Reply]:
+        """The reply to any one command, as data, in no more than ``within`` seconds.
 
         Raises LocalProtocolError for a command that cannot be sent now, and for content, which is
         answered only when it is complete.
@@ -36,7 +36,7 @@ class Conversation:
             )
         self.expect_silence()
         self.machine.send(command)
-        return (yield from self.reply())
+        return (yield from self.reply(within))
 
     def reply(self, within: float = math.inf) -> Flow[Reply]:
         """Send what waits, and read the next reply, in no more than ``within`` seconds."""

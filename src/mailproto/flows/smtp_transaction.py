@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from mailproto.errors import ConnectionLost, RemoteProtocolError, TransportError
+from mailproto.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    RemoteProtocolError,
+    TransportError,
+)
 from mailproto.flows.effects import Flow, close
 from mailproto.flows.smtp_content import Rest, Source
 from mailproto.flows.smtp_conversation import Conversation
@@ -33,6 +38,12 @@ __all__ = ["INLINE", "Transaction"]
 
 INLINE: Final = 64 * 1024
 """Octets of content that go out together with the envelope, before a recipient is accepted."""
+
+# Seconds for words that have come long ago, if they have.
+_LAST_WORDS: Final = 1.0
+
+# Seconds for the answer to RSET, when the result is known and only the connection is to be kept.
+_TIDY: Final = 10.0
 
 # RCPT commands in one write: a server that answers at once cannot fill the buffers both ways.
 _GROUP: Final = 100
@@ -102,7 +113,7 @@ class Transaction:
         """Say RSET where something of the transaction is left."""
         machine = self._machine
         if machine.state is not State.READY and not (machine.closing or machine.failed):
-            yield from self._settle(self._conversation.call(Rset()))
+            yield from self._settle(self._conversation.call(Rset(), _TIDY))
 
     @staticmethod
     def _settle(flow: Flow[object]) -> Flow[None]:
@@ -235,36 +246,45 @@ class Transaction:
         yield from self._read_finals(recipients)
 
     def _send_pieces(self) -> Flow[Reply | None]:
-        """Send the content without its end; the refusal of a server that left in the middle."""
+        """Send the content without its end; the refusal of a server that takes no more of it."""
         piece = yield from self._next_piece()
         while piece is not None:
             yield from self._try_send(Body(piece))
-            piece = yield from self._next_piece()
-            if piece is not None:
+            following = yield from self._next_piece()
+            if following is not None:
                 # The last one goes out with the end of the content.
-                try:
-                    yield from self._conversation.write_content()
-                except ConnectionLost:
-                    refusal = yield from self._last_words()
-                    if refusal is None:
-                        raise
+                refusal = yield from self._write_piece(piece)
+                if refusal is not None:
                     return refusal
+            piece = following
+        return None
+
+    def _write_piece(self, piece: bytes = b"") -> Flow[Reply | None]:
+        """Send what is queued, ``piece`` of the content last; the refusal where that fails."""
+        try:
+            yield from self._conversation.write_content()
+        except (ConnectionLost, DeadlineExceeded):
+            if not self._machine.pending:
+                # It cannot go out, but what has come answers it.
+                self._machine.send(Body(b"\n" if piece.endswith(b"\r") else b"\r\n"))
+                self._machine.send(EndOfMessage())
+            refusal = yield from self._last_words()
+            if refusal is None:
+                raise
+            return refusal
         return None
 
     def _last_words(self) -> Flow[Reply | None]:
-        """What a server refused the content with before it closed the connection.
+        """What a server refused the content with before it closed the connection or read no more.
 
         It should have waited for the end. But nothing was delivered, and the next attempt would
         end alike, so its refusal counts: as with Postfix.
         """
-        machine = self._machine
         self._broken = True
-        if not machine.pending:
-            machine.send(EndOfMessage())
-        # It cannot go out, but what has come answers it.
-        machine.data_to_send()
+        # What waits cannot go out.
+        self._machine.data_to_send()
         try:
-            reply = yield from self._conversation.reply()
+            reply = yield from self._conversation.reply(_LAST_WORDS)
         except (TransportError, RemoteProtocolError):
             return None
         return None if reply.positive else reply
@@ -292,9 +312,12 @@ class Transaction:
                 yield from self._try_send(Body(piece))
                 if last:
                     break
-                reply = yield from self._conversation.reply()
-                if not reply.positive or machine.closing:
-                    self._refuse_all(reply, recipients)
+                refusal = yield from self._write_piece(piece)
+                if refusal is None:
+                    reply = yield from self._conversation.reply()
+                    refusal = _refusal(reply)
+                if refusal is not None:
+                    self._refuse_all(refusal, recipients)
                     return
                 piece = following
             else:
@@ -326,15 +349,11 @@ class Transaction:
         """The replies to the whole content: one, in LMTP one for each accepted recipient."""
         machine = self._machine
         expected = recipients if machine.lmtp else 1
-        while len(self._finals) < expected and not machine.closing:
-            try:
-                reply = yield from self._conversation.reply()
-            except ConnectionLost:
-                refusal = yield from self._last_words()
-                if refusal is None:
-                    raise
-                reply = refusal
-            self._finals.append(reply)
+        refusal = yield from self._write_piece()
+        if refusal is not None:
+            self._finals.append(refusal)
+        while len(self._finals) < expected and not (self._broken or machine.closing):
+            self._finals.append((yield from self._conversation.reply()))
         self._finals += self._finals[-1:] * (expected - len(self._finals))
 
     # --- the result

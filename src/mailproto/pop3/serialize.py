@@ -98,13 +98,12 @@ _BARE: Final[Mapping[type[ClientItem], bytes]] = {
 
 def serialize_command(item: ClientItem) -> bytes:
     """The line of a command or of a client's answer in a SASL exchange, with its CRLF."""
-    kind = type(item)
-    bare = _BARE.get(kind)
-    if bare is not None:
-        return bare
     # The usual one first, and without the cost of a match statement.
     if isinstance(item, Retr):
         return b"RETR %d\r\n" % _number(item.message, "message number", minimum=1)
+    bare = _BARE.get(type(item))
+    if bare is not None:
+        return bare
     match item:
         case Dele(message):
             return b"DELE %d\r\n" % _number(message, "message number", minimum=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore, StoreError
@@ -116,6 +117,24 @@ def test_a_maildrop_that_cannot_be_listed_is_free_again_at_once(
     assert lines[3] == b"+OK 1 messages"
 
 
+@pytest.mark.parametrize(
+    ("said", "words"), [(b"", b"bye (1 messages left)"), (b"DELE 1\r\n", b"bye (maildrop empty)")]
+)
+def test_quit_unlocks_before_it_is_answered(said: bytes, words: bytes) -> None:
+    """Who has heard the answer can log in again, and knows how many messages stay."""
+    served = context(b"one\r\n")
+
+    def client() -> Flow[bool]:
+        yield from read()
+        yield from write(LOGIN + said + b"QUIT\r\n")
+        heard = b""
+        while words not in heard:
+            heard += (yield from read()) or b""
+        return unlocked(served)
+
+    assert converse(client(), serve(served.machine(), served))[0]
+
+
 # ----------------------------------------------------------------------------------- the deadline
 
 
@@ -172,3 +191,18 @@ def test_P05_a_language_chosen_in_clear_is_forgotten_under_tls() -> None:
 
     converse(client(), serve(served.machine(stls=True), served))
     assert told == ["no such message", "no existe"]
+
+
+def test_P06_a_login_before_tls_is_told_what_to_do() -> None:
+    served = evolve(context(), sasl=sasl.Offer(), allow_insecure_auth=False)
+
+    def client() -> Flow[bytes]:
+        yield from read()
+        yield from write(b"AUTH PLAIN\r\nUSER alice\r\n")
+        heard = b""
+        while heard.count(b"\r\n") < 2:
+            heard += (yield from read()) or b""
+        return heard
+
+    heard, _ = converse(client(), serve(served.machine(stls=True), served))
+    assert heard == b"-ERR TLS is needed first: give STLS\r\n" * 2

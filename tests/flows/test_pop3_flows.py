@@ -324,7 +324,7 @@ def test_call_takes_single_answers_only() -> None:
     def story(session: Session) -> Flow[None]:
         assert (yield from session.call(pop3.List(1))) == pop3.ScanListing(1, len(ONE))
         for command in (pop3.Retr(1), pop3.List(), pop3.Auth("PLAIN")):
-            with pytest.raises(LocalProtocolError):
+            with pytest.raises(LocalProtocolError, match="a method of its own"):
                 yield from session.call(command)
 
     logged_in(story)

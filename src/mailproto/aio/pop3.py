@@ -50,9 +50,10 @@ async def connect(
     stored, where the server can (see ``Client.use_utf8``); otherwise those with headers beyond
     ASCII may come changed. ``missing_crlf``: a message that runs into its final dot is complete at
     the size that LIST tells; only for servers that need it, and whose sizes are right (see
-    ``pop3.Retr.octets``). ``timeout`` bounds the wait for each answer in seconds. ``trace`` gets
-    every line, without secrets. ``on_quirk`` is called each time that the server does something
-    beside the RFCs, with the command that it answers so (``None``: the greeting).
+    ``pop3.Retr.octets``). ``timeout`` bounds the wait for each answer, and for each further
+    mebibyte of one, in seconds. ``trace`` gets every line, without secrets. ``on_quirk`` is called
+    each time that the server does something beside the RFCs, with the command that it answers so
+    (``None``: the greeting).
 
     Raises ConnectionLost, TLSError, SecurityError, CommandFailed, AuthenticationFailed.
     """

@@ -63,7 +63,8 @@ class Session:
         message = yield from session.retrieve(1)
         yield from session.quit()
 
-    ``timeout`` bounds the wait for each answer in seconds (``None``: what the machine suggests).
+    ``timeout`` bounds the wait for each answer, and for each further mebibyte of one, in seconds
+    (``None``: what the machine suggests).
     ``missing_crlf`` puts up with a server whose messages run into their final dot, by the sizes
     that LIST tells (``pop3.Retr.octets``).
 
@@ -323,10 +324,14 @@ class Session:
         """
         match command:
             case pop3.List(None) | pop3.Uidl(None) | pop3.Retr() | pop3.Top():
-                raise LocalProtocolError(f"{_name(command)} has a multi-line answer")
+                raise LocalProtocolError(
+                    f"{_name(command)} has a multi-line answer, which takes a method of its own"
+                )
             case pop3.Stls() | pop3.Auth():
-                raise LocalProtocolError(f"{_name(command)} is more than a command")
-            case pop3.Pass() | pop3.User() | pop3.Apop():
+                raise LocalProtocolError(
+                    f"{_name(command)} is more than a command, and has a method of its own"
+                )
+            case pop3.Pass() | pop3.User():
                 self._check_security()
             case _:
                 pass

@@ -7,6 +7,7 @@ import smtplib
 import time
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
+from email.header import decode_header
 from email.headerregistry import Address
 from email.message import EmailMessage, Message
 from typing import Any
@@ -686,6 +687,43 @@ def test_addresses_in_utf8_need_SMTPUTF8() -> None:
     assert "Subject: Grüße\r\n".encode() in wire
     with pytest.raises(LocalProtocolError, match="SMTPUTF8"):
         sent(message, "250-8BITMIME\r\n")
+
+
+def test_addresses_in_utf8_that_are_only_in_the_header_need_SMTPUTF8_too() -> None:
+    message = email(From="a@b.example", To="c@d.example")
+    message["Reply-To"] = Address("Jörg", "jörg", "bücher.example")
+    wire = sent(message, "250-8BITMIME\r\n250-SMTPUTF8\r\n")
+    assert b"MAIL FROM:<a@b.example> BODY=8BITMIME SMTPUTF8\r\n" in wire
+    assert "Reply-To: Jörg <jörg@bücher.example>\r\n".encode() in wire
+    with pytest.raises(LocalProtocolError, match="SMTPUTF8"):
+        sent(message, "250-8BITMIME\r\n")
+    # A name beside an address can be said in ASCII.
+    message.replace_header("Reply-To", Address("Jörg", "joerg", "b.example"))
+    assert b"Reply-To: =?utf-8?q?J=C3=B6rg?= <joerg@b.example>\r\n" in sent(message, "")
+
+
+@pytest.mark.parametrize("kind", [policy.default, policy.compat32])
+def test_a_header_that_came_in_octets_is_not_sent_so_without_SMTPUTF8(kind: policy.Policy) -> None:
+    octets = "From: a@b.example\nTo: c@d.example\nSubject: Grüße\n\nx\n".encode()
+    message = message_from_bytes(octets, policy=kind)
+    wire = sent(message, "250-8BITMIME\r\n250-SMTPUTF8\r\n")
+    assert wire.isascii()
+    subject = message_from_bytes(wire.partition(b"DATA\r\n")[2])["Subject"]
+    assert decode_header(subject) == [("Grüße".encode(), "unknown-8bit")]
+
+
+@pytest.mark.parametrize("offer", ["", "250-8BITMIME\r\n"])
+def test_parts_in_binary_arrive_as_they_are(offer: str) -> None:
+    binary = b"\n\r\0\r\n.\r\n\r" + bytes(range(256))
+    message = email(From="a@b.example", To="c@d.example")
+    message.add_attachment(binary, maintype="image", subtype="x", cte="binary")
+    content = sent(message, offer).partition(b"DATA\r\n")[2].replace(b"\r\n..", b"\r\n.")
+    received = message_from_bytes(content, policy=policy.default)
+    (part,) = received.iter_attachments()
+    assert part.get_content() == binary
+    assert part["Content-Transfer-Encoding"] == "base64"
+    (own,) = message.iter_attachments()
+    assert own["Content-Transfer-Encoding"] == "binary"
 
 
 def test_a_message_of_the_old_policy() -> None:

@@ -6,6 +6,8 @@ import io
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
+from email.headerregistry import Address
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -672,6 +674,21 @@ def test_P19_RFC_6152_section_3_content_that_no_host_can_have(world: World, stac
     assert outcomes(result) == [PERMANENT] * 2
     assert status(result) == "554 5.6.3"
     assert [host.messages for host in everyone] == [[]] * 4
+
+
+def test_an_address_of_the_header_in_utf8_needs_a_host_with_SMTPUTF8(
+    world: World, stack: ExitStack
+):
+    message = EmailMessage()
+    message["Reply-To"] = Address("", "jörg", "home.example")
+    message.set_content("hi")
+    add(world, stack, "192.0.2.1", Host(extensions=["8BITMIME"]))
+    result = world.send(relay(most_hosts=1), [BOB], content=message)
+    assert status(result) == "554 5.6.9"
+    host = add(world, stack, "192.0.2.2", Host(extensions=["8BITMIME", "SMTPUTF8"]))
+    result = world.send(relay(), [BOB], content=message)
+    assert outcomes(result) == [DELIVERED]
+    assert "Reply-To: jörg@home.example\r\n".encode() in host.messages[0]
 
 
 def test_recipients_that_a_host_cannot_have_are_refused_alone(world: World, stack: ExitStack):

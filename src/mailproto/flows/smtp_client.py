@@ -22,7 +22,7 @@ from mailproto.flows.authentication import binding_of, refusal, server_has_prove
 from mailproto.flows.effects import Flow, Secured, close, start_tls
 from mailproto.flows.smtp_content import Content, source_of
 from mailproto.flows.smtp_conversation import Conversation, expect
-from mailproto.flows.smtp_message import envelope_of, flatten
+from mailproto.flows.smtp_message import envelope_of, flatten, needs_utf8
 from mailproto.flows.smtp_result import SendResult
 from mailproto.flows.smtp_transaction import INLINE, Transaction
 from mailproto.smtp import (
@@ -293,6 +293,7 @@ class Session(Conversation):
             if isinstance(path, Mailbox)
         )
         if isinstance(content, Message):
+            smtputf8 = smtputf8 or needs_utf8(content)
             content = flatten(content, utf8=smtputf8, eight_bit=offers_8bit)
         binary = body is BodyType.BINARY_MIME
         octets: bytes | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from email.encoders import encode_base64
 from email.generator import BytesGenerator
 from email.message import Message
 from email.policy import EmailPolicy
@@ -15,10 +16,11 @@ from mailproto.errors import LocalProtocolError
 from mailproto.flows.smtp_content import Content
 from mailproto.smtp import ForwardPath, Mail, Mailbox, Rcpt, ReversePath, SpecialPath
 
-__all__ = ["BLIND_FIELDS", "envelope_of", "flatten", "recipients_of", "sender_of"]
+__all__ = ["BLIND_FIELDS", "envelope_of", "flatten", "needs_utf8", "recipients_of", "sender_of"]
 
 _SENDER_FIELDS: Final = ("Sender", "From")
 _RECIPIENT_FIELDS: Final = ("To", "Cc", "Bcc")
+_ADDRESS_FIELDS: Final = ("From", "Sender", "Reply-To", "To", "Cc")
 BLIND_FIELDS: Final = ("Bcc", "Resent-Bcc")
 """What only the sender may see (RFC 5322 sections 3.6.3 and 3.6.6)."""
 
@@ -83,17 +85,35 @@ def recipients_of(message: Message) -> list[Mailbox]:
     return found
 
 
-def flatten(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:
-    """The message as octets with CRLF, without Bcc and Resent-Bcc.
+def needs_utf8(message: Message) -> bool:
+    """Whether an address in the header is not ASCII: it has no other form (RFC 6532 section 3.2).
 
-    ``utf8`` leaves non-ASCII header fields as they are (RFC 6532); without ``eight_bit`` parts
-    with 8-bit octets are encoded anew. Raises LocalProtocolError where they do not say what they
-    are in.
+    Only the names beside addresses can be encoded words.
+    """
+    names = [prefix + name for name in _ADDRESS_FIELDS for prefix in ("", "Resent-")]
+    return not all(address.isascii() for address in _addresses(message, names))
+
+
+def flatten(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:
+    """The message as octets with CRLF, without Bcc and Resent-Bcc, and without binary parts.
+
+    ``utf8`` leaves non-ASCII header fields as they are (RFC 6532), and without it there are none;
+    without ``eight_bit`` parts with 8-bit octets are encoded anew. Raises LocalProtocolError where
+    they do not say what they are in.
     """
     if any(name in message for name in BLIND_FIELDS):
         message = copy.copy(message)
         for name in BLIND_FIELDS:
             del message[name]
+    message = _without_binary(message)
+    octets = _flattened(message, utf8=utf8, eight_bit=eight_bit)
+    if eight_bit and not (utf8 or octets.partition(b"\r\n\r\n")[0].isascii()):
+        # Fields that came with such octets are only then encoded anew, too.
+        octets = _flattened(message, utf8=False, eight_bit=False)
+    return octets
+
+
+def _flattened(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:
     policy = message.policy.clone(linesep="\r\n")
     if not eight_bit:
         policy = policy.clone(cte_type="7bit")
@@ -107,6 +127,23 @@ def flatten(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:
             f"the message has text beyond ASCII without a charset to encode it anew: {error}"
         ) from error
     return octets.getvalue()
+
+
+def _without_binary(message: Message) -> Message:
+    """``message`` with base64 in place of binary, whose CR and LF would be taken for line ends."""
+    if not any(_is_binary(part) for part in message.walk()):
+        return message
+    message = copy.deepcopy(message)
+    for part in message.walk():
+        if _is_binary(part):
+            del part["Content-Transfer-Encoding"]
+            encode_base64(part)
+    return message
+
+
+def _is_binary(part: Message) -> bool:
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    return encoding == "binary" and not part.is_multipart()
 
 
 def _current(message: Message, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -123,5 +160,9 @@ def _current(message: Message, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _mailboxes(message: Message, names: tuple[str, ...]) -> list[Mailbox]:
+    return [Mailbox.parse(address) for address in _addresses(message, names)]
+
+
+def _addresses(message: Message, names: Sequence[str]) -> list[str]:
     fields = [str(value) for name in names for value in message.get_all(name, [])]
-    return [Mailbox.parse(address) for _, address in getaddresses(fields) if address]
+    return [address for _, address in getaddresses(fields) if address]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from email.message import Message
 from typing import Final, Protocol, runtime_checkable
 
 import attrs
@@ -29,7 +30,7 @@ from mailproto.flows.effects import Deadline, Effect, Flow, call, call_blocking,
 from mailproto.flows.opening import address_literal, credentials_of
 from mailproto.flows.smtp_client import ClosedAtEhlo, Session
 from mailproto.flows.smtp_content import Content, Readable
-from mailproto.flows.smtp_message import envelope_of
+from mailproto.flows.smtp_message import envelope_of, needs_utf8
 from mailproto.flows.smtp_relay_result import (
     NO_ADDRESS,
     NO_SUCH_DOMAIN,
@@ -137,7 +138,9 @@ def deliver(
     mail = attrs.evolve(
         mail,
         body=body or mail.body,
-        smtputf8=mail.smtputf8 or (isinstance(path, Mailbox) and not path.is_ascii),
+        smtputf8=mail.smtputf8
+        or (isinstance(path, Mailbox) and not path.is_ascii)
+        or (isinstance(content, Message) and needs_utf8(content)),
         parameters=mail.parameters + parameters,
     )
     if chunking is None:

@@ -716,6 +716,16 @@ def test_P18_listings_come_back_as_they_were(
         assert events[-2] == type(pieces[0])(entries)  # type: ignore[arg-type]  # same kind
 
 
+@pytest.mark.parametrize("left", [(), (1,), (1000,), (1001, 2500)])
+def test_P18_unique_ids_are_those_of_their_numbers(left: tuple[int, ...]) -> None:
+    entries = {number: f"<{number}>" for number in range(1, 3010) if number not in left}
+    lines = "".join(f"{number} {unique_id}\r\n" for number, unique_id in entries.items())
+    found = outcome(
+        lambda: make_client((pop3.Uidl(),)), [b"+OK\r\n%s.\r\n" % lines.encode()], silent
+    )
+    assert found.events[1:] == (pop3.UniqueIdListings(entries), pop3.EndOfListing())
+
+
 def test_P21_truncation_is_never_success() -> None:
     whole = outcome(make_client, [RESPONSES], silent, eof=False)
     for length in range(len(RESPONSES)):

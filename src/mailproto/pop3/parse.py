@@ -8,7 +8,7 @@ where that does not fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from mailproto._core.strict import NUMBER_32, NUMBER_64, decode_base64, number
@@ -298,10 +298,30 @@ def parse_unique_id_listings(lines: bytes) -> dict[int, str] | None:
     if UNIQUE_ID_LISTINGS.fullmatch(lines) is None:
         return None
     fields = lines.decode("ascii").split()
-    found = dict(zip(_numbers(",".join(fields[::2])), fields[1::2], strict=True))
-    return found if len(found) * 2 == len(fields) else None
+    messages, unique_ids = fields[::2], fields[1::2]
+    found = dict(zip(_message_numbers(messages), unique_ids, strict=True))
+    return found if len(found) == len(messages) else None
 
 
+def _message_numbers(messages: list[str]) -> Iterable[int]:
+    """Message numbers that a pattern has checked.
+
+    Most often each follows the one before. Then their text is compared with what is due, thousand
+    by thousand, in a third of the time that it takes to read them.
+    """
+    text = ",".join(messages)
+    due = range(int(messages[0]), int(messages[-1]) + 1) if messages else range(0)
+    if len(due) == len(messages):
+        numerals = [
+            f"{k}" + f",{k}".join(_LAST_DIGITS[max(due.start - 1000 * k, 0) : due.stop - 1000 * k])
+            for k in range(due.start // 1000, (due.stop - 1) // 1000 + 1)
+        ]
+        if ",".join(numerals) == text:
+            return due
+    return _numbers(text)
+
+
+_LAST_DIGITS: Final = tuple([f"{number:03}" for number in range(1000)])
 _COMMAS: Final = bytes.maketrans(b"\r ", b",,")
 
 

@@ -1,7 +1,8 @@
-"""What a POP3 session of the server holds, and how long: the lock, the deadline, the language."""
+"""What a POP3 session holds, and for how long (lock, deadline, language), and how it logs in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from attrs import evolve
 from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore, StoreError
 from mailproto.backend.directory import Users
-from mailproto.flows.effects import Call, Deadline, Effect, Flow, Read, Write, read, write
+from mailproto.errors import RemoteProtocolError, SecurityError
+from mailproto.flows.effects import Call, Close, Deadline, Effect, Flow, Read, Write, read, write
 from mailproto.flows.pop3_client import Session
 from mailproto.flows.pop3_policy import Options
 from mailproto.flows.pop3_server import Context, serve
 from mailproto.flows.pop3_texts import Translation
 from mailproto.flows.shutdown import Shutdown
+from mailproto.sasl import SASLError
 from mailproto.testing import converse
 
 MAILBOX = type(MemoryStore().account("alice").open("INBOX"))
@@ -44,17 +47,25 @@ def unlocked(served: Context) -> bool:
 
 def effects(served: Context, said: list[bytes]) -> list[Effect]:
     """What a session asks of its driver, up to the read that nothing was said for."""
-    flow = serve(served.machine(), served)
     asked: list[Effect] = []
+    drive(serve(served.machine(), served), said, asked)
+    return asked
+
+
+def drive(flow: Flow[object], said: list[bytes], asked: list[Effect]) -> None:
+    """Do what a driver does, and note what was asked of it."""
     result: object = None
     while True:
-        effect = flow.send(result)
+        try:
+            effect = flow.send(result)
+        except StopIteration:
+            return
         asked.append(effect)
         result = None
         if isinstance(effect, Read):
             if not said:
                 flow.close()
-                return asked
+                return
             result = said.pop(0)
         elif isinstance(effect, Call):
             result = effect.function()
@@ -162,6 +173,35 @@ def test_P24_who_reads_slowly_has_a_deadline_for_each_piece() -> None:
     assert all(isinstance(rest[number - 1], Deadline) for number in large)
 
 
+@pytest.mark.parametrize(
+    ("piece", "flow"),
+    [
+        (b"0123456789abcdef\r\n" * 10_000, lambda session: session.retrieve(1)),
+        (b"".join(b"%d 1\r\n" % message for message in range(1, 1000)), Session.list),
+        (b"".join(b"%d a\r\n" % message for message in range(1, 1000)), Session.uidl),
+    ],
+)
+def test_P24_a_long_answer_may_take_longer_than_a_short_one(
+    piece: bytes, flow: Callable[[Session], Flow[object]]
+) -> None:
+    """The time begins anew with each mebibyte of a message, and with each piece of a listing."""
+
+    def deadlines(*said: bytes) -> int:
+        session = Session(pop3.Client(tls=True), timeout=7.0)
+
+        def client() -> Flow[None]:
+            yield from session.greet()
+            yield from session.login("alice", "secret")
+            yield from flow(session)
+
+        asked: list[Effect] = []
+        drive(client(), [b"+OK\r\n", b"-ERR\r\n", *[b"+OK\r\n"] * 3, *said], asked)
+        return asked.count(Deadline(7.0))
+
+    renewed = deadlines(*[piece] * 30, b".\r\n") - deadlines(b".\r\n")
+    assert renewed == (5 if len(piece) > 100_000 else 30)
+
+
 # ----------------------------------------------------------------------------------- the language
 
 
@@ -206,3 +246,74 @@ def test_P06_a_login_before_tls_is_told_what_to_do() -> None:
 
     heard, _ = converse(client(), serve(served.machine(stls=True), served))
     assert heard == b"-ERR TLS is needed first: give STLS\r\n" * 2
+
+
+# --------------------------------------------------------------------------------------- the login
+
+
+@pytest.mark.parametrize("stored", ["secr\x07et", "\u0221", None])
+def test_P26_an_apop_password_that_cannot_be_used_is_no_other_failure(stored: str | None) -> None:
+    """Code points without a meaning are in no stored string (RFC 4013, RFC 6856 section 2.2)."""
+    served = context(options=Options(apop_password=lambda _: stored))
+    said = [b"APOP alice " + b"0" * 32 + b"\r\n"]
+    writes = [effect.data for effect in effects(served, said) if isinstance(effect, Write)]
+    assert writes[-1] == b"-ERR [AUTH] the user name or the password is wrong\r\n"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "problem"),
+    [
+        (b"SASL FOO\r\nUSER\r\n", None),
+        (b"SASL FOO\r\n", "no acceptable SASL mechanism: the server offers FOO"),
+    ],
+)
+def test_P06_user_and_pass_where_no_mechanism_is_known_and_they_are_offered(
+    capabilities: bytes, problem: str | None
+) -> None:
+    def server() -> Flow[list[bytes]]:
+        heard: list[bytes] = []
+        yield from write(b"+OK\r\n")
+        while said := (yield from read()):
+            heard.append(said)
+            yield from write(b"+OK\r\n" + (capabilities + b".\r\n") * (said == b"CAPA\r\n"))
+        return heard
+
+    def client() -> Flow[str | None]:
+        session = Session(pop3.Client(tls=True))
+        yield from session.greet()
+        try:
+            yield from session.login("alice", "secret")
+        except SecurityError as error:
+            return str(error)
+        return None
+
+    told, heard = converse(client(), server())
+    if problem is None:
+        assert (told, heard[1:]) == (None, [b"USER alice\r\n", b"PASS secret\r\n"])
+    else:
+        assert (told or "").startswith(problem)
+        assert heard == [b"CAPA\r\n"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        # The cancel of a challenge that makes no sense is answered by success, or by another one.
+        [b"+ =not base64=\r\n", b"+OK\r\n"],
+        [b"+ =not base64=\r\n", b"+ YQ==\r\n"],
+        # Success without the signature that proves the server.
+        [b"+OK\r\n"],
+    ],
+)
+def test_P07_a_server_that_has_not_proved_itself_is_left(answers: list[bytes]) -> None:
+    asked: list[Effect] = []
+    session = Session(pop3.Client(tls=True))
+
+    def client() -> Flow[None]:
+        yield from session.greet()
+        yield from session.login("alice", "secret")
+
+    said = [b"+OK\r\n", b"+OK\r\nSASL SCRAM-SHA-256\r\n.\r\n", *answers]
+    with pytest.raises((SASLError, RemoteProtocolError)):
+        drive(client(), said, asked)
+    assert (said, asked[-1]) == ([], Close())

@@ -14,7 +14,7 @@ from mailproto import pop3, sasl
 from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.errors import CommandFailed, ConnectionLost, LocalProtocolError
-from mailproto.flows.effects import Effect, Flow, Read, Write, close, read, write
+from mailproto.flows.effects import Call, Effect, Flow, Read, Write, close, read, write
 from mailproto.flows.pop3_client import Session
 from mailproto.flows.pop3_download import ContentName, Downloaded, download
 from mailproto.flows.pop3_server import Context, serve
@@ -486,6 +486,25 @@ def test_P21_a_message_that_breaks_off_anywhere_is_discarded(cut: int) -> None:
     assert arrivals.discarded == 1
 
 
+def test_P21_a_message_is_discarded_where_its_driver_cuts_the_session() -> None:
+    """As asyncio does to a task that is cancelled: nothing can be awaited then."""
+    arrivals = Kept()
+    session = Session(pop3.Client(tls=True))
+    flow = downloading(session, arrivals, now=0.0, leave_days=0, cut=None)
+    said = [b"+OK\r\n", b"-ERR\r\n", b"+OK\r\n", b"+OK\r\n", b"+OK\r\n1 a\r\n.\r\n", b"+OK\r\nhalf"]
+    effect: Effect = next(flow)
+    while said or not isinstance(effect, Read):
+        result: object = None
+        if isinstance(effect, Read):
+            result = said.pop(0)
+        elif isinstance(effect, Call):
+            result = effect.function()
+        effect = flow.send(result)
+    assert arrivals.discarded == 0
+    flow.close()
+    assert (arrivals.discarded, arrivals.messages, arrivals.times) == (1, [], {})
+
+
 # ------------------------------------------------------------------- servers without UIDL (P20)
 
 
@@ -620,6 +639,17 @@ def test_P20_what_reading_a_message_changes_is_not_in_its_name() -> None:
         assert name_of(field + plain) == name_of(plain)
         assert name_of(plain.replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n")) == name_of(plain)
         assert name_of(plain + field) != name_of(plain)
+
+
+@pytest.mark.parametrize("length", range(995, 1002))
+def test_P20_the_longest_line_of_a_header_has_one_name_wherever_it_is_cut(length: int) -> None:
+    """RFC 5322 section 2.1.1 has 998 octets in a line; what is longer is no header any more."""
+    plain = b"Subject: x\r\n\r\nbody\r\n"
+    line = b"Status: ".ljust(length, b"x")
+    content = line + b"\r\n" + plain
+    names = {name_of(content[:cut], content[cut:]) for cut in range(980, 1020)}
+    assert names == {name_of(content)}
+    assert (name_of(content) == name_of(plain)) is (length <= 998)
 
 
 def test_what_update_could_not_remove_is_removed_by_the_next_run() -> None:

@@ -112,7 +112,8 @@ class Machine(ABC, Generic[Event, Item]):
                 return self._at_tls_gate()
             return self._advance()
         except LineTooLong as error:
-            failure = RemoteProtocolError(f"{error}, beginning with {error.start!r}")
+            start = self._quotable(error.start)
+            failure = RemoteProtocolError(f"{error}, beginning with {start!r}")
             failure.hint = self._hint_for(failure, line_too_long=True)
             self._fail(failure)
             raise failure from None
@@ -162,6 +163,10 @@ class Machine(ABC, Generic[Event, Item]):
     def _hint_for(self, error: RemoteProtocolError, *, line_too_long: bool) -> object:
         """The reply that a server may send before it closes; clients have none."""
         return None
+
+    def _quotable(self, start: bytes) -> bytes:
+        """The start of a line that is too long, as an exception may show it."""
+        return start
 
     def _await_tls(self) -> None:
         """Close the gate: from here on only TLS may follow."""

@@ -60,10 +60,10 @@ from mailproto.smtp.offer import Offer
 from mailproto.smtp.parameters import TransId
 from mailproto.smtp.parse import Malformed, parse_command
 from mailproto.smtp.policy import HELLOS, Policy, Session, not_offered, refusal
+from mailproto.smtp.redact import HIDDEN, command_line, misunderstood, without_secret
 from mailproto.smtp.replies import Challenge, EnhancedCode, Reply, in_ascii
 from mailproto.smtp.serialize import serialize_challenge, serialize_reply
 from mailproto.smtp.states import NAMES, SUCCESS, State
-from mailproto.smtp.url import redacted
 
 __all__ = ["Server"]
 
@@ -107,6 +107,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     """
 
     __slots__ = (
+        "_behind_auth",
         "_content",
         "_due",
         "_in_hand",
@@ -150,6 +151,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _begin(self) -> None:
         self._session = Session(self._tls)
+        # Whether AUTH was the last command: what is none then may be a response to it.
+        self._behind_auth = False
         self._content: IncomingContent | None = None
         # What a URL stands for, from which the content is read instead of from the client.
         self._supplied: Framer | None = None
@@ -265,7 +268,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             return event
         if len(line) + 2 > limits.command_line and line[:5].upper() != b"AUTH ":
             raise RemoteProtocolError(
-                f"line longer than {limits.command_line} octets, beginning with {line[:64]!r}",
+                f"line longer than {limits.command_line} octets, "
+                f"beginning with {self._quotable(line[:64])!r}",
                 _LINE_TOO_LONG,
             )
         return self._read_command(line)
@@ -350,8 +354,8 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
     def _without_line(self, source: Framer) -> RepairedLine | ConnectionClosed | Signal:
         """No line has come, or one of which something is to be told before."""
         if isinstance(source, RepairingFramer) and (line := source.bare) is not None:
-            hidden = self._session.state is _AUTHENTICATING
-            return RepairedLine(_HIDDEN if hidden else _without_secret(line))
+            hidden = self._session.state is _AUTHENTICATING or self._behind_auth
+            return RepairedLine(HIDDEN if hidden else without_secret(line))
         return self._at_end_of_input() if source.ended else NEED_DATA
 
     def _at_end_of_input(self) -> ConnectionClosed:
@@ -373,19 +377,23 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 raise RemoteProtocolError(error.problem, reply) from None
             if session.errors > self._limits.errors:
                 reply = _TOO_MANY_ERRORS
-            return self._refuse(line, Invalid(_without_secret(line), error.problem, reply))
+            kept = self._misunderstood(line)
+            return self._refuse(kept, Invalid(kept, error.problem, reply))
         if isinstance(command, OtherCommand):
             _refuse_another_protocol(line)
+            line = self._misunderstood(line)
+        else:
+            self._behind_auth = isinstance(command, Auth)
         refused = (
             _TOO_MANY_ERRORS
             if session.errors > self._limits.errors
             else refusal(policy, session, command)
         )
         if refused is not None:
-            event = Invalid(_without_secret(line), refused.text, refused, command)
+            event = Invalid(without_secret(line), refused.text, refused, command)
             return self._refuse(line, event)
         if self._trace is not None:
-            self._trace("C", _shown(line, command))
+            self._trace("C", command_line(line, command))
         if isinstance(command, Mail):
             if command.auth is not None and not self._takes_word():
                 command = evolve(command, auth=NULL_PATH)
@@ -394,9 +402,14 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._in_hand = command
         return command
 
+    def _misunderstood(self, line: bytes) -> bytes:
+        kept = self._quotable(line)
+        self._behind_auth = self._behind_auth or line[:4].upper() == b"AUTH"
+        return kept
+
     def _refuse(self, line: bytes, event: Invalid) -> ServerEvent | Signal:
         if self._trace is not None:
-            self._trace("C", _shown(line, event))
+            self._trace("C", command_line(line, event))
         if isinstance(event.command, Bdat):
             return self._skip_chunk(event.command.size, event)
         self._in_hand = event
@@ -408,7 +421,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
 
     def _read_response(self, line: bytes) -> ServerEvent:
         if self._trace is not None:
-            self._trace("C", b"*" if line == b"*" else _HIDDEN)
+            self._trace("C", b"*" if line == b"*" else HIDDEN)
         response = wire.decode_response(line)
         if response is wire.CANCEL:
             return AuthCancel()
@@ -418,7 +431,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
         self._session.state = State.READY
         self._session.failed_authentications += 1
         reply = Reply(501, "The response is not base64", _SYNTAX_ERROR)
-        return Invalid(_HIDDEN, reply.text, reply)
+        return Invalid(HIDDEN, reply.text, reply)
 
     def _read_content(
         self, content: IncomingContent
@@ -525,7 +538,7 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
                 raise LocalProtocolError("no AUTH command waits for a challenge")
             self._output.write(serialize_challenge(item))
             if self._trace is not None:
-                self._trace("S", b"334 " + _HIDDEN)
+                self._trace("S", b"334 " + HIDDEN)
             self._answered(334)
             return
         if not all(map(str.isascii, item.lines)) and not self._takes_utf8():
@@ -649,6 +662,11 @@ class Server(Machine[ServerEvent, Reply | Challenge]):
             failed_authentications=old.failed_authentications,
         )
 
+    def _quotable(self, start: bytes) -> bytes:
+        if self._session.state is _AUTHENTICATING:
+            return HIDDEN
+        return misunderstood(start, behind_auth=self._behind_auth)
+
     def _hint_for(self, error: RemoteProtocolError, *, line_too_long: bool) -> Reply:
         if line_too_long:
             authenticating = self._session.state is State.AUTHENTICATING
@@ -669,7 +687,6 @@ _EARLY: Final = Reply(554, "The client spoke before the greeting", EnhancedCode(
 _NOT_TLS: Final = Reply(554, "TLS is not expected here", EnhancedCode(5, 5, 1))
 _LINE_TOO_LONG: Final = Reply(500, "Line too long", _SYNTAX_ERROR)
 _RESPONSE_TOO_LONG: Final = Reply(500, "Line too long", EnhancedCode(5, 5, 6))
-_HIDDEN: Final = b"<hidden>"
 _WAITING_FOR: Final[Mapping[State, str]] = {
     State.GREETING: "the greeting",
     State.CONTENT: "the content",
@@ -678,18 +695,3 @@ _WAITING_FOR: Final[Mapping[State, str]] = {
     State.REVERSED: "the client that goes on",
     State.CLOSED: "the end of the connection",
 }
-
-
-def _without_secret(line: bytes) -> bytes:
-    """A command line as it may be kept."""
-    if line[:4].upper() == b"BURL":
-        return redacted(line.decode("latin-1")).encode("latin-1")
-    return b"AUTH " + _HIDDEN if line[:4].upper() == b"AUTH" else line
-
-
-def _shown(line: bytes, event: ServerEvent) -> bytes:
-    """A command line for the trace."""
-    if isinstance(event, Auth):
-        hidden = b"" if event.initial_response is None else b" " + _HIDDEN
-        return b"AUTH " + event.mechanism.encode() + hidden
-    return _without_secret(line)

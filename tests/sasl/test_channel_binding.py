@@ -120,5 +120,6 @@ def test_tls_unique_ends_with_tls_1_3() -> None:
 def test_tls_exporter_has_32_octets() -> None:
     """RFC 9266 section 2."""
     assert sasl.tls_exporter(bytes(32)) == sasl.ChannelBinding("tls-exporter", bytes(32))
-    with pytest.raises(LocalProtocolError):
-        sasl.tls_exporter(bytes(31))
+    for size in (0, 31, 33):
+        with pytest.raises(LocalProtocolError):
+            sasl.tls_exporter(bytes(size))

@@ -328,6 +328,7 @@ def test_a_changed_response_never_logs_in_as_somebody_else(
         (sasl.XOAUTH2, b"user=\xff\x01auth=Bearer token\x01\x01"),
         (sasl.OAUTHBEARER, b"\x01"),
         (sasl.OAUTHBEARER, b"n,,\x01\x01"),
+        (sasl.OAUTHBEARER, b"p,,\x01auth=Bearer token\x01\x01"),
         (sasl.OAUTHBEARER, b"p=tls-exporter,,\x01auth=Bearer token\x01\x01"),
         (sasl.OAUTHBEARER, b"n,a==,\x01auth=Bearer token\x01\x01"),
         (sasl.OAUTHBEARER, b"n,a=\xff,\x01auth=Bearer token\x01\x01"),

@@ -345,6 +345,30 @@ def test_a_final_message_that_is_wrong(
     assert server.respond(message) == sasl.Failure(reason)
 
 
+@pytest.mark.parametrize("nonce", ["as it is", "cut", "longer", "another"])
+def test_a_proof_over_another_nonce_is_no_proof(nonce: str) -> None:
+    """RFC 5802 section 5.1: who knows the password signs what he says, and says something else."""
+    server, message = final_message()
+    right = dict(field.split(b"=", 1) for field in message.split(b","))[b"r"]
+    said = {"as it is": right, "cut": right[:-1], "longer": right + b"x", "another": b"abcxyz"}
+    salted = hashlib.pbkdf2_hmac("sha256", b"secret", SALT, 4096)
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    without_proof = b"c=biws,r=" + said[nonce]
+    signed = b"n=alice,r=abc,r=%b,s=%b,i=4096,%b" % (right, b64encode(SALT), without_proof)
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), signed, "sha256")
+    proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+    step = server.respond(without_proof + b",p=" + b64encode(proof))
+    assert isinstance(step, sasl.Verify) == (nonce == "as it is")
+
+
+def test_P07_data_with_the_success_after_the_mechanism_is_finished() -> None:
+    client, server = pair(sasl.SCRAM_SHA_256, ALICE)
+    converse(client, server, Realm("alice", "secret"))
+    client.succeed()
+    with pytest.raises(sasl.SASLError, match="more after the mechanism was finished"):
+        client.succeed(b"v=AAAA")
+
+
 def test_final_data_must_be_answered_with_nothing() -> None:
     for response, outcome in (
         (b"", sasl.Success("alice", "alice")),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproto import sasl
+from mailproto.sasl.wire import without
 
 MALFORMED_BASE64 = [
     b"=", b"==", b"Q", b"QQ", b"QQ=", b"QQ===", b"QR==", b"QUJD=", b"QUJD\n", b" QUJD", b"QU JD",
@@ -44,3 +45,9 @@ def test_an_empty_initial_response_is_an_equals_sign() -> None:
     assert sasl.decode_initial_response(b"=") == b""
     assert sasl.decode_initial_response(b"") is sasl.MALFORMED
     assert sasl.decode_response(b"") == b""
+
+
+@pytest.mark.parametrize(("secret", "hidden"), [(b"7 chars", False), (b"8 chars.", True)])
+def test_P16_what_is_too_short_to_hide_is_too_short_by_one(secret: bytes, hidden: bool) -> None:
+    """docs/sasl.md: eight octets."""
+    assert (b"<hidden>" in without(b"what is " + secret + b"?", [secret])) == hidden

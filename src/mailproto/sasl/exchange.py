@@ -392,7 +392,6 @@ class ServerExchange:
             raise LocalProtocolError(f"{self.name}: the exchange is over")
         if self._dialogue is not None:
             self._dialogue.close()
-        self._awaits_end = None
         self._step = failure = Failure(reason)
         return failure
 

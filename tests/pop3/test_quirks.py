@@ -137,6 +137,25 @@ def test_P01_P11_any_octets_where_an_end_was_told(data: bytes, told: int, seed: 
     assert outcome(lambda: make(told), octets(wire), silent) == whole
 
 
+@pytest.mark.parametrize("length", range(508, 516))
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+def test_P01_P20_an_end_that_was_told_may_be_cut_from_what_is_before_it(
+    length: int, end: bytes
+) -> None:
+    """Octets without a line end are gathered to 512, so the last ones may come alone."""
+    content = b"x" * length + end
+    events, quirks = received(len(content), content + b".\r\n")
+    assert events == message(b"x" * length + b"\r\n")
+    assert quirks == (frozenset() if end else {Quirk.MISSING_CRLF})
+
+
+def test_P08_a_message_whose_size_was_told_comes_in_pieces_all_the_same() -> None:
+    client = make(1_000_000)
+    client.receive_data(b"+OK\r\n" + b"x" * 1000)
+    assert client.next_event() == pop3.Ok()
+    assert client.next_event() == pop3.Body(b"x" * 1000)
+
+
 @pytest.mark.parity("pop3-client quirks", "pop3-client lines of real mail")
 @pytest.mark.parametrize("octets", [998, 999, 20_000])
 def test_P20_a_long_line_of_a_message_is_reported_and_whole(octets: int) -> None:

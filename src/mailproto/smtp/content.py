@@ -11,6 +11,7 @@ from mailproto._core.dot import (
     Unstuffer,
     find_bare_newline,
     open_line,
+    whole,
 )
 from mailproto._core.framer import Framer
 from mailproto.errors import LocalProtocolError
@@ -47,9 +48,9 @@ class IncomingContent:
         "_limit",
         "_line",
         "_policy",
+        "_reader",
         "_start",
         "_text_line",
-        "_unstuffer",
         "ended",
         "offset",
         "problem",
@@ -70,7 +71,7 @@ class IncomingContent:
         self._text_line = text_line
         # Octets of the line that has not ended yet.
         self._line = 0
-        self._unstuffer = Unstuffer(policy) if reader is None else reader
+        self._reader = reader
         self.ended: bool = False
         """Whether the terminator was read, or all of the chunk."""
         self.size: int = start
@@ -84,7 +85,7 @@ class IncomingContent:
     @property
     def bare_newline(self) -> int | None:
         """Offset of the first bare CR or LF."""
-        bare = self._unstuffer.bare
+        bare = None if self._reader is None else self._reader.bare
         return None if bare is None else bare + self._start
 
     def read(self, source: Framer) -> bytes:
@@ -93,22 +94,31 @@ class IncomingContent:
         Pieces of less than a line wait for each other, so that octets that come one by one cost
         little more than their number.
         """
-        reader = self._unstuffer
+        reader = self._reader
+        if reader is None:
+            content = whole(source)
+            if content is not None:
+                self.ended = True
+                return self._taken(content)
+            self._reader = reader = Unstuffer(self._policy)
         while source.gather(reader.least):
             data, self.ended = reader.read(source)
-            if self.problem is None:
-                if (
-                    reader.bare is not None
-                    or self._text_line is not None
-                    or len(data) > self._limit - self.size
-                ):
-                    data = self._judged(data)
-                if data:
-                    self.size += len(data)
-                    return data
+            if self.problem is None and (data := self._taken(data)):
+                return data
             if self.ended:
                 break
         return b""
+
+    def _taken(self, data: bytes) -> bytes:
+        """What is handed on of ``data``, which is counted."""
+        if (
+            self.bare_newline is not None
+            or self._text_line is not None
+            or len(data) > self._limit - self.size
+        ):
+            data = self._judged(data)
+        self.size += len(data)
+        return data
 
     def _judged(self, data: bytes) -> bytes:
         """What may be handed on of ``data``, with which something is wrong."""
@@ -140,7 +150,7 @@ class IncomingContent:
 class IncomingChunks(IncomingContent):
     """Content that comes by BDAT: limit and policy are those of all chunks together."""
 
-    __slots__ = ("_reader", "chunk_size", "last")
+    __slots__ = ("_chunk_reader", "chunk_size", "last")
 
     def __init__(
         self,
@@ -155,17 +165,17 @@ class IncomingChunks(IncomingContent):
             policy, text_line = BareNewlines.PASS, None
         self.chunk_size: int = 0
         """Octets of the chunk that was begun."""
-        self._reader = _ChunkReader(policy, binary)
+        self._chunk_reader = _ChunkReader(policy, binary)
         self.last: bool = False
         """Whether the chunk that was begun is the last one."""
-        super().__init__(policy, limit, start, self._reader, text_line=text_line)
+        super().__init__(policy, limit, start, self._chunk_reader, text_line=text_line)
 
     def begin(self, chunk: Bdat) -> None:
         """The next ``chunk.size`` octets of the input belong to the content."""
         self.ended = False
         self.chunk_size = chunk.size
         self.last = chunk.last
-        self._reader.begin(chunk)
+        self._chunk_reader.begin(chunk)
 
 
 class _ChunkReader:

@@ -517,3 +517,65 @@ def test_session_that_will_not_end_is_cut_after_the_grace():
         driver.abort()
 
     run(main)
+
+
+@pytest.mark.parametrize("peer_leaves", [False, True])
+def test_what_a_session_waits_for_is_cancelled_with_it(peer_leaves: bool):
+    async def main():
+        tasks = asyncio.all_tasks()
+        begun = asyncio.Event()
+        told: list[str] = []
+
+        async def endless() -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                told.append("cancelled")
+
+        def busy() -> Flow[None]:
+            try:
+                yield from call(endless)
+            except ConnectionLost:
+                told.append("the session has heard of it")
+
+        server = aio.Server()
+        port = await server.listen("127.0.0.1", 0, lambda peer: busy())
+        driver = await connect(port)
+        await begun.wait()
+        if peer_leaves:
+            # Its connection is gone, and what was begun for it is not.
+            driver.abort()
+            await driver.wait_closed()
+        await server.close(grace=0.05)
+        assert told == ["cancelled", "the session has heard of it"]
+        assert asyncio.all_tasks() == tasks
+        assert server.connections == 0
+        driver.abort()
+
+    run(main)
+
+
+def test_a_session_goes_on_to_its_end_when_the_peer_has_gone():
+    async def main():
+        begun, ended = asyncio.Event(), asyncio.Event()
+        go_on = asyncio.Event()
+
+        async def deliver() -> None:
+            begun.set()
+            await go_on.wait()
+            ended.set()
+
+        server = aio.Server()
+        port = await server.listen("127.0.0.1", 0, lambda peer: call(deliver))
+        driver = await connect(port)
+        await begun.wait()
+        driver.abort()
+        await driver.wait_closed()
+        closing = asyncio.ensure_future(server.close())
+        await asyncio.sleep(0)
+        go_on.set()
+        await closing
+        assert ended.is_set()
+
+    run(main)

@@ -365,6 +365,11 @@ class Driver(asyncio.BufferedProtocol):
         self._task.add_done_callback(self._called)
         return _WAITING
 
+    def _cancel_call(self) -> None:
+        """Cancel what the flow awaits, which goes on with ConnectionLost; a thread cannot be."""
+        if isinstance(self._task, asyncio.Task):
+            self._task.cancel()
+
     def _called(self, task: asyncio.Future[object]) -> None:
         self._task = None
         if self._flow is None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 _BACKLOG: Final = 512
+# Seconds for handlers that are cancelled to come to an end.
+_CLEARANCE: Final = 1.0
 _log = logging.getLogger("mailproto")
 
 
@@ -84,7 +86,10 @@ class Server:
         return int(listener.sockets[0].getsockname()[1])
 
     async def close(self, grace: float = 5.0) -> None:
-        """Stop listening, tell every session, and cut those not done after ``grace`` seconds."""
+        """Stop listening, tell every session, and cut those not done after ``grace`` seconds.
+
+        What they wait for, such as a method of a handler, is cancelled then.
+        """
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
@@ -92,25 +97,26 @@ class Server:
         try:
             await asyncio.wait_for(self._open.none.wait(), grace)
         except TimeoutError:
-            for driver in tuple(self._open.drivers):
-                driver.abort()
+            sessions = [connection.cut() for connection in tuple(self._open.drivers)]
             # One turn of the loop: transports call connection_lost.
             await asyncio.sleep(0)
+            if sessions:
+                await asyncio.wait(sessions, timeout=_CLEARANCE)
 
 
 class _OpenConnections:
     """The connections of one server, and an event for when there are none."""
 
     def __init__(self) -> None:
-        self.drivers: set[Driver] = set()
+        self.drivers: set[_Connection] = set()
         self.none = asyncio.Event()
         self.none.set()
 
-    def add(self, driver: Driver) -> None:
+    def add(self, driver: _Connection) -> None:
         self.drivers.add(driver)
         self.none.clear()
 
-    def discard(self, driver: Driver) -> None:
+    def discard(self, driver: _Connection) -> None:
         self.drivers.discard(driver)
         if not self.drivers:
             self.none.set()
@@ -128,6 +134,7 @@ class _Connection(Driver):
         super().__init__(tls=tls, server_side=True)
         self._connections = connections
         self._factory = factory
+        self._session: asyncio.Future[object] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -135,12 +142,19 @@ class _Connection(Driver):
         remote: object = transport.get_extra_info("peername")
         local: object = transport.get_extra_info("sockname")
         starttls = self._context is not None
-        done = self.start(self._factory(Peer.of(remote, local, starttls=starttls)))
-        done.add_done_callback(self._session_ended)
+        self._session = self.start(self._factory(Peer.of(remote, local, starttls=starttls)))
+        self._session.add_done_callback(self._session_ended)
+
+    def cut(self) -> asyncio.Future[object]:
+        """End the connection, and what its session waits for; done when that has ended."""
+        self.abort()
+        self._cancel_call()
+        return self._session
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._connections.discard(self)
+        if self._session.done():
+            self._connections.discard(self)
 
     def _session_ended(self, done: asyncio.Future[object]) -> None:
         if not done.cancelled():
@@ -148,3 +162,5 @@ class _Connection(Driver):
             if error is not None and is_worth_a_log(error):
                 _log.error("a session ended with an error", exc_info=error)
         self.close()
+        if self._gone.is_set():
+            self._connections.discard(self)

@@ -579,6 +579,59 @@ def test_P16_secrets_stay_secret(octets: bytes, offer: imap.Offer) -> None:
     assert "AGpvZQBjYW5hcnktNw" not in shown
 
 
+ENCODED = b"Y2FuYXJ5LVNlY3JldF83Nw=="
+
+
+def shown_of(*lines: bytes) -> str:
+    """What a server that offers SCRAM alone shows of a session: trace, events and answers."""
+    shown: list[object] = []
+    server = imap.Server(
+        tls=True,
+        offer=imap.Offer(mechanisms=("SCRAM-SHA-256",)),
+        trace=lambda side, line: shown.append(line),
+    )
+    server.accept()
+    for line in lines:
+        server.receive_data(line + b"\r\n")
+        try:
+            shown.append(event := server.next_event())
+            if isinstance(event, Tagged) and isinstance(event.command, imap.Authenticate):
+                server.send(imap.Completion(event.tag, imap.NO, "not here"))
+            else:
+                server.accept()
+        except RemoteProtocolError as error:
+            shown += [str(error), error.hint]
+        shown.append(server.data_to_send())
+    return repr(shown)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"a AUTHENTICATE PLAIN", ENCODED),
+        (b"a AUTHENTICATE LOGIN", b"YWxpY2U=", ENCODED),
+        (b"a LOGIN alice {16", b"canary-Secret_77"),
+        (b"a LOGIN alice {16}x", b"canary-Secret_77 and more"),
+        (b"a AUTHENTICATE PLAIN", ENCODED * 1000),
+    ],
+)
+def test_P16_responses_of_a_login_that_was_refused(lines: tuple[bytes, ...]) -> None:
+    """The client goes on as if the server had asked for them."""
+    shown = shown_of(*lines)
+    for secret in (b"YWxpY2U=", ENCODED, b"Secret_77 and"):
+        assert secret.decode() not in shown
+    assert "<hidden>" in shown
+    assert b"canary-Secret_77" not in lines or "canary" not in shown
+
+
+def test_P12_P16_what_follows_the_next_command_is_shown_again() -> None:
+    shown = shown_of(b"a AUTHENTICATE PLAIN", ENCODED, b"b NOOP", b"c FROB nicate")
+    assert "* BAD a command begins with a tag" in shown
+    assert "b OK" in shown
+    assert "c FROB nicate" in shown
+    assert "c BAD unknown command" in shown
+
+
 # ------------------------------------------------------------------------------ lines and limits
 
 

@@ -30,10 +30,15 @@ def has_secret(line: bytes) -> bool:
     return _SECRET.match(line + b" ") is not None
 
 
-def command_text(text: bytes) -> bytes:
-    """A command line, or all lines of a command, without the arguments that are secret."""
+def command_text(text: bytes, *, may_be_response: bool = False) -> bytes:
+    """A command line, or all lines of a command, without the arguments that are secret.
+
+    ``may_be_response``: it is no command that is known, and stands behind a login.
+    """
     found = _SECRET.match(text)
-    return text if found is None else found[1] + b" " + HIDDEN
+    if found is not None:
+        return found[1] + b" " + HIDDEN
+    return HIDDEN if may_be_response else text
 
 
 def lines(octets: bytes) -> Iterator[bytes]:

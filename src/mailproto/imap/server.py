@@ -142,6 +142,7 @@ class Server(Machine[ServerEvent, Response]):
     """
 
     __slots__ = (
+        "_behind_login",
         "_bye_said",
         "_errors",
         "_expects",
@@ -183,6 +184,7 @@ class Server(Machine[ServerEvent, Response]):
         self._synchronizing = True
         self._writer = ResponseWriter(self._output, self._trace)
         self._bye_said = False
+        self._behind_login = False  # then what is no command may be a response
         self._errors = 0
         self._failed_authentications = 0
 
@@ -256,7 +258,7 @@ class Server(Machine[ServerEvent, Response]):
                 return self._next_command()
             return self._go_on()
         except LineTooLong as error:
-            start = HIDDEN if self._in_secret else command_text(error.start)
+            start = HIDDEN if self._in_secret else self._kept(error.start)
             failure = RemoteProtocolError(f"{error}, beginning with {start!r}")
             failure.hint = Condition(BYE, "the line is too long", TOOBIG)
             raise failure from None
@@ -293,6 +295,10 @@ class Server(Machine[ServerEvent, Response]):
             if self._head is None:
                 line = step.text if isinstance(step, Frame) else self._reader.first_line
                 self._head = head(line)
+                if not self._may_be_response(self._head):
+                    self._behind_login = has_secret(line)
+                elif not self._head.name:
+                    self._head = Head(None, b"")  # a response has no tag
                 self._refusal = self._offer.refusal_of_head(self._head, self._state, tls=self._tls)
             if self._open and not self._may_overlap(self._head):
                 self._held = step
@@ -302,9 +308,14 @@ class Server(Machine[ServerEvent, Response]):
             if event is not None:
                 return event
 
+    def _may_be_response(self, of: Head) -> bool:
+        return self._behind_login and self._state is _NOT_AUTHENTICATED and of.name not in KINDS
+
+    def _kept(self, line: bytes) -> bytes:
+        return command_text(line, may_be_response=self._may_be_response(head(line)))
+
     def _read(self) -> Frame | LiteralHeader | LiteralChunk | None:
-        limits = self._limits
-        before = self._state is _NOT_AUTHENTICATED
+        before, limits = self._state is _NOT_AUTHENTICATED, self._limits
         if before and self._reader.idle and begins_tls(self._input):
             raise RemoteProtocolError("a TLS handshake where plain text was expected")
         step = self._reader.advance(
@@ -314,7 +325,7 @@ class Server(Machine[ServerEvent, Response]):
             text = step.text if isinstance(step, Frame) else self._reader.text()[:-2]
             first, *later = text.split(b"\r\n")
             if not later:
-                self._trace("C", command_text(first))
+                self._trace("C", self._kept(first))
             elif later[-1]:
                 self._trace("C", HIDDEN if has_secret(first) else later[-1])
         return step
@@ -358,7 +369,7 @@ class Server(Machine[ServerEvent, Response]):
         if opens_another_protocol(text):
             raise RemoteProtocolError(f"this is not IMAP: {text[:64]!r}")
         event = InvalidCommand(
-            of.tag, command_text(text), refusal.problem, refusal.state, refusal.code
+            of.tag, self._kept(text), refusal.problem, refusal.state, refusal.code
         )
         self._open.append(_Open(event))
         self._errors += 1

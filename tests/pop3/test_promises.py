@@ -393,6 +393,12 @@ def test_P08_an_endless_answer_makes_the_client_hold_little(
         (pop3.POP3ClientLimits(listing_lines=3), pop3.List(), b"1 1\r\n" * 4, "more than 3 lines"),
         (pop3.POP3ClientLimits(listing_lines=3), pop3.Uidl(), b"1 a\r\n" * 4, "more than 3 lines"),
         (pop3.POP3ClientLimits(response_line=99), pop3.List(), b"1 1" + b"x" * 99, "99 octets"),
+        (
+            pop3.POP3ClientLimits(response_line=99),
+            pop3.List(),
+            b"1\r\n2 2" + b"x" * 99 + b"\r\n",
+            "99 octets",
+        ),
         (pop3.POP3ClientLimits(capabilities=99), pop3.Capa(), b"XYZ\r\n" * 30, "99 octets"),
     ],
 )

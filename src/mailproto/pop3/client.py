@@ -665,9 +665,9 @@ class Client(Machine[ClientEvent, ClientItem]):
         return self._odd_line(next(self._odd_lines))
 
     def _odd_line(self, line: bytes) -> ClientEvent:
+        if len(line) + 2 > self._limits.response_line:
+            raise LineTooLong(self._limits.response_line, line[:64])
         if len(line) + 2 > _NORMAL_LINE:
-            if len(line) + 2 > self._limits.response_line:
-                raise LineTooLong(self._limits.response_line, line[:64])
             self._met(Quirk.LONG_LINE)
         if self._lines == self._limits.listing_lines:
             raise RemoteProtocolError(f"a listing of more than {self._lines} lines")

@@ -117,7 +117,10 @@ def _envelope(
     end = header.find(b"\r\n\r\n")
     fields = header if end < 0 else header[: end + 4]
     message = BytesHeaderParser().parsebytes(fields)
-    skip: list[tuple[int, int]] = []
+    parsed = Header.parse(fields)
+    skip = sorted(
+        (field.start, field.end) for name in BLIND_FIELDS for field in parsed.all(name.encode())
+    )
     try:
         sender: ReversePath
         if options.sender is None:
@@ -127,12 +130,6 @@ def _envelope(
         recipients: list[ForwardPath]
         if options.to is None:
             recipients = [*recipients_of(message)]
-            parsed = Header.parse(fields)
-            skip = sorted(
-                (field.start, field.end)
-                for name in BLIND_FIELDS
-                for field in parsed.all(name.encode())
-            )
         else:
             recipients = [Mailbox.parse(address) for address in options.to]
     except LocalProtocolError as error:

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailproto import pop3
+from mailproto._core.machine import Trace
 from mailproto.errors import LocalProtocolError, RemoteProtocolError
 from mailproto.pop3.parse import parse_command
 from mailproto.pop3.serialize import serialize_command
@@ -32,8 +33,8 @@ EVERYTHING = pop3.Offer(
 MAIL = b"Subject: x\r\n\r\n.dot\r\n..two\r\nbare\nlf\r\n.\rnot the end\r\n"
 
 
-def make_server() -> pop3.Server:
-    return pop3.Server(offer=EVERYTHING)
+def make_server(trace: Trace | None = None) -> pop3.Server:
+    return pop3.Server(offer=EVERYTHING, trace=trace)
 
 
 def answer(server: pop3.Server, event: object) -> None:
@@ -166,6 +167,7 @@ def test_P01_P11_any_octets_at_the_server(data: bytes, seed: int) -> None:
     whole = outcome(make_server, [data], answer)
     assert outcome(make_server, random_cuts(data, seed), answer) == whole
     assert outcome(make_server, octets(data), answer) == whole
+    assert outcome(lambda: make_server(lambda side, line: None), [data], answer) == whole
 
 
 @given(strategies.response_lines, st.integers(0, 99))
@@ -448,7 +450,7 @@ def malformed() -> Iterator[tuple[pop3.Command, bytes]]:
     for line in (b"+OK", b"+OK x", b"+OK 1", b"+OK -1 2", b"+OK 1 2x", b"+OK \xd9\xa1 1"):
         yield pop3.Stat(), line
         yield pop3.List(1), line
-    yield pop3.Uidl(1), b"+OK 1"
+    yield pop3.Uidl(1), b"+OK a"
     yield pop3.Uidl(1), b"+OK 0 a"
     yield pop3.List(1), b"+OK 2 120"
     yield pop3.Uidl(1), b"+OK 2 a"

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import ParamSpec, TypeAlias, cast, overload
 
+from attrs import field
 from typing_extensions import TypeVar
 
 from mailproto._core.frozen import frozen
@@ -77,6 +78,10 @@ class Wakeup:
             hook()
 
 
+def _size(octets: bytes) -> str:
+    return f"<{len(octets)} octets>"
+
+
 @frozen
 class Read:
     """Wait for octets. The result is what arrived, ``b""`` at end of file, ``None`` if woken.
@@ -98,7 +103,8 @@ class Read:
 class Write:
     """Send octets and wait until the transport has taken them (bounded buffering)."""
 
-    data: bytes
+    data: bytes = field(repr=_size)
+    """A password may be in them: only their number is shown."""
 
 
 @frozen
@@ -142,7 +148,7 @@ class Close:
 class Unread:
     """Put back the end of what was read: the next ``Read`` or ``StartTLS`` begins with it."""
 
-    data: bytes
+    data: bytes = field(repr=_size)
 
 
 Effect: TypeAlias = Read | Write | StartTLS | Deadline | Call | Close | Unread

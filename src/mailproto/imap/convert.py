@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mailproto.errors import LocalProtocolError
 from mailproto.imap.flags import canonical_flag
 
 __all__ = ["flag_tuple", "octets", "octets_or_none", "parameter_tuple"]
 
 
 def octets(value: str | bytes) -> bytes:
-    """The octets of a string argument: ``str`` is encoded as UTF-8."""
-    return value.encode() if isinstance(value, str) else bytes(value)
+    """The octets of a string argument: ``str`` is encoded as UTF-8.
+
+    Raises LocalProtocolError for half a surrogate pair.
+    """
+    if not isinstance(value, str):
+        return bytes(value)
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        pass  # It holds the string, which may be a password, and so must cause nothing.
+    raise LocalProtocolError("a string has half of a surrogate pair")
 
 
 def octets_or_none(value: str | bytes | None) -> bytes | None:

@@ -325,7 +325,8 @@ def _argument(text: str, what: str, *, secret: bool = False) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise LocalProtocolError(f"surrogates in the {what}{shown}") from None
+        pass  # It holds the text, and so must not be the cause of what is raised.
+    raise LocalProtocolError(f"surrogates in the {what}{shown}")
 
 
 def _matching(pattern: re.Pattern[bytes], text: str, what: str) -> bytes:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from attrs import field
+
 from mailproto._core.frozen import frozen
 from mailproto._core.strict import NUMBER_32, NUMBER_64
 from mailproto.errors import LocalProtocolError
@@ -83,9 +85,9 @@ __all__ = ["LiteralArgument", "Part", "serialize_command"]
 
 @frozen
 class LiteralArgument:
-    """A string that travels as a literal."""
+    """A string that travels as a literal; it may be a password."""
 
-    data: bytes | Streamed
+    data: bytes | Streamed = field(repr=False)
 
     @property
     def size(self) -> int:
@@ -191,6 +193,8 @@ def _authenticate(command: Authenticate) -> Sequence[Part]:
 
 
 def _login(command: Login) -> Sequence[Part]:
+    if b"\0" in command.password:
+        raise LocalProtocolError("a password cannot hold NUL")
     return [b"LOGIN ", _astring(command.user), b" ", _astring(command.password)]
 
 

@@ -595,6 +595,40 @@ def test_P20_names_are_of_one_kind_as_long_as_any_is_remembered() -> None:
     assert arrivals.messages == [*MAIL, *MAIL]
 
 
+def test_P20_P22_messages_without_a_unique_id_are_known_by_their_content() -> None:
+    """Those beside them, which have one, are not asked for again."""
+    uidl = """
+    S: +OK
+    S: 1 a
+    S: 2
+    S: 3
+    S: .
+    """
+    retr = """
+    C: RETR {0}
+    S: +OK
+    S: message {0}
+    S: .
+    """
+    refused = """
+    C: RETR 2
+    S: -ERR not now
+    """
+    quit = "\n    C: QUIT\n    S: +OK\n"
+    arrivals = Kept()
+    both = retr.format(2) + retr.format(3)
+    runs = (
+        uidl + retr.format(1) + both + quit,
+        uidl + both + quit,
+        uidl + refused + retr.format(3) + quit,
+        uidl + both + quit,
+    )
+    received = [scripted(run, arrivals, leave_days=1).received for run in runs]
+    assert received == [3, 0, 0, 0]
+    assert arrivals.messages == [b"message 1\r\n", b"message 2\r\n", b"message 3\r\n"]
+    assert len(arrivals.times) == 3
+
+
 def test_P20_uidl_that_is_announced_and_refused_is_a_failure() -> None:
     store, arrivals = maildrop(*MAIL), Kept()
     with pytest.raises(CommandFailed, match="UIDL"):

@@ -180,6 +180,11 @@ class Framer:
             self._position = self._scan = found.end()
         return found
 
+    def beginning(self, size: int) -> bytes:
+        """The first octets that wait, ``size`` at most; nothing is consumed."""
+        self._join()
+        return self._buffer[:size]
+
     def skip(self, offset: int) -> None:
         """Consume what ``peek`` has just shown, up to ``offset``."""
         self._position = self._scan = offset
@@ -216,5 +221,4 @@ class Framer:
         self._loose = 0
 
     def _too_long(self, limit: int) -> LineTooLong:
-        self._join()
-        return LineTooLong(limit, self._buffer[:64])
+        return LineTooLong(limit, self.beginning(64))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from mailproto._core.framer import Framer, LineTooLong
 from mailproto._core.frozen import frozen
@@ -65,6 +65,9 @@ class Machine(ABC, Generic[Event, Item]):
     """
 
     __slots__ = ("_awaiting_tls", "_failure", "_input", "_output", "_tls", "_trace")
+
+    _upgrade: ClassVar[str] = "STARTTLS"
+    """The command behind which TLS begins."""
 
     def __init__(self, *, tls: bool = False, trace: Trace | None = None) -> None:
         self._input = self._framer()
@@ -133,7 +136,7 @@ class Machine(ABC, Generic[Event, Item]):
         Raises LocalProtocolError unless the machine waits for the handshake.
         """
         if not self._awaiting_tls:
-            raise LocalProtocolError("start_tls() without an accepted STARTTLS")
+            raise LocalProtocolError(f"start_tls() without an accepted {self._upgrade}")
         if len(self._input):
             # The handshake ran although plaintext was waiting: it must never be parsed.
             self._at_tls_boundary_fail()
@@ -178,7 +181,7 @@ class Machine(ABC, Generic[Event, Item]):
 
     def _at_tls_gate(self) -> ConnectionClosed | Signal:
         if len(self._input):
-            raise RemoteProtocolError("plaintext was received after STARTTLS, before TLS")
+            raise RemoteProtocolError(f"plaintext was received after {self._upgrade}, before TLS")
         return ConnectionClosed() if self._input.ended else PAUSED
 
     def _at_tls_boundary_fail(self) -> None:

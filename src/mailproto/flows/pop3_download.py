@@ -4,8 +4,9 @@ Two rules make it so: a message and the memory of its unique-id are kept in one 
 is deleted on the server before that. A run that ends anywhere leaves every message either kept or
 still on the server, and the next run goes on from there.
 
-A server without UIDL gives messages no lasting names. They are known by what they hold then, which
-is told only after they have come: every run receives all that is left on the server.
+A server without UIDL gives messages no lasting names, and some give them to others only. They are
+known by what they hold then, which is told only after they have come: every run receives all of
+them that are left on the server.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def download(
     kept = dict((yield from call_blocking(arrivals.kept)))
     unique_ids = yield from _unique_ids(session, kept)
     messages = (yield from session.list()) if unique_ids is None else unique_ids
-    names, groups = _names(unique_ids or {})
+    names, groups = _names({each: found for each, found in (unique_ids or {}).items() if found})
 
     def may_go(message: int) -> bool:
         since = kept.get(names[message]) if message in names else None
@@ -103,8 +104,10 @@ def download(
     yield from session.quit()
     # What was removed is forgotten at once, for a server may use a unique-id again then.
     gone = kept.keys() - left
-    # By content, nothing tells which message was not seen.
-    if gone and not (refused and unique_ids is None):
+    if any(message not in names for message in refused):
+        # By content, nothing tells which message was not seen.
+        gone = {name for name in gone if not name.startswith(_PREFIX)}
+    if gone:
         yield from call_blocking(arrivals.forget, gone)
     return Downloaded(received, removed, len(messages) - removed, refused)
 
@@ -135,7 +138,7 @@ def _names(
 
 def _unique_ids(session: Session, kept: Mapping[str, float]) -> Flow[dict[int, str] | None]:
     """Unique-ids by message number; ``None`` where messages are known by their content."""
-    by_content = any(name.startswith(_PREFIX) for name in kept)
+    by_content = bool(kept) and all(name.startswith(_PREFIX) for name in kept)
     try:
         unique_ids = yield from session.uidl()
     except CommandFailed:
@@ -145,7 +148,7 @@ def _unique_ids(session: Session, kept: Mapping[str, float]) -> Flow[dict[int, s
         if pop3.Quirk.NO_CAPA not in session.quirks and (yield from session.capabilities()).uidl:
             raise
         return None
-    # The names of one memory are of one kind, or a message that is left would come again.
+    # What was left by content has to be known by it, or it would come again.
     return None if by_content else unique_ids
 
 

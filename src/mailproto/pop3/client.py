@@ -131,6 +131,8 @@ class Client(Machine[ClientEvent, ClientItem]):
         "_utf8",
     )
 
+    _upgrade = "STLS"
+
     def __init__(
         self,
         *,
@@ -222,12 +224,22 @@ class Client(Machine[ClientEvent, ClientItem]):
     def waiting_for(self) -> str:
         """What the server owes, in words for an error message."""
         if self._state is State.GREETING:
-            return "the greeting"
-        if self._reader != self._read_status:
-            return f"the rest of the answer to {type(self._in_answer_to).__name__.upper()}"
-        if not self._pending:
+            owed = "the greeting"
+        elif self._reader != self._read_status:
+            owed = f"the rest of the answer to {type(self._in_answer_to).__name__.upper()}"
+        elif self._pending:
+            owed = f"the answer to {type(self._pending[0]).__name__.upper()}"
+        else:
             return "nothing"
-        return f"the answer to {type(self._pending[0]).__name__.upper()}"
+        return owed + self._so_far()
+
+    def _so_far(self) -> str:
+        """What has come of a line without its end, which it may never get: LF alone is none."""
+        if not len(self._input) or self._reader == self._read_body:
+            return ""
+        # Half a line may end in half a secret, which nothing would know for one.
+        begun = f"{len(self._input)} octets" if self._told else repr(self._input.beginning(64))
+        return f" (so far {begun}, without CRLF)"
 
     @property
     def timeout_hint(self) -> float:
@@ -401,7 +413,9 @@ class Client(Machine[ClientEvent, ClientItem]):
             return refusal
         if self._exchange is not None and line[:1] == b"+":
             return self._challenge(line)
-        raise RemoteProtocolError(f"neither +OK nor -ERR in {self.waiting_for}: {line!r}")
+        raise RemoteProtocolError(
+            f"neither +OK nor -ERR in the answer to {type(command).__name__.upper()}: {line!r}"
+        )
 
     def _positive(self, line: bytes) -> bytes | None:
         """The text of a positive status line, with the spellings that real servers have."""

@@ -97,7 +97,8 @@ BY_MESSAGE: Final[Mapping[bytes, Callable[[int], Command]]] = {
     b"UIDL": Uidl,
 }
 
-_TWO_FIELDS: Final = re.compile(rb"([ \t]*)([^ \t]+)([ \t]+)([^ \t].*)", re.DOTALL)
+# The second field may be missing
+_TWO_FIELDS: Final = re.compile(rb"([ \t]*)([^ \t]+)([ \t]*)(.*)", re.DOTALL)
 
 
 # ---------------------------------------------------------------------------------- commands
@@ -262,7 +263,7 @@ def parse_scan_listing(line: bytes) -> tuple[tuple[int, int], Quirk | None] | st
 
 
 def parse_unique_id_listing(line: bytes) -> tuple[tuple[int, str], Quirk | None] | str:
-    """``1 whqtswO00WBw418f9t5JxYwZ``."""
+    """``1 whqtswO00WBw418f9t5JxYwZ``; without a unique-id it is empty."""
     found = _TWO_FIELDS.fullmatch(line)
     message = None if found is None else number(found[2], NUMBER_32, minimum=1)
     if found is None or message is None:

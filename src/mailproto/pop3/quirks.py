@@ -22,8 +22,9 @@ class Quirk(enum.Enum):
     SPACING = "SPACING"
     """Tabs or more than one space between the fields of a line: taken as one space."""
     UNIQUE_ID = "UNIQUE_ID"
-    """A unique-id that is longer than 70 octets or not of printable ASCII without spaces: kept,
-    one character (Latin-1) for each octet."""
+    """A unique-id that is longer than 70 octets, not of printable ASCII without spaces, or missing:
+    kept, one character (Latin-1) for each octet. A download knows a message without one by its
+    content."""
     BARE_NEWLINE = "BARE_NEWLINE"
     """A CR or LF alone in a message: handed on as it is."""
     MISSING_CRLF = "MISSING_CRLF"

@@ -108,6 +108,8 @@ class Server(Machine[ServerEvent, ServerItem]):
         "_utf8",
     )
 
+    _upgrade = "STLS"
+
     def __init__(
         self,
         *,

@@ -1,0 +1,119 @@
+"""What errors of POP3 say: whoever reads one knows what was wrong, where, and what would help."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mailproto import pop3
+from mailproto.errors import LocalProtocolError, RemoteProtocolError
+from mailproto.pop3 import NEED_DATA, Quirk
+
+
+def told(*said: tuple[pop3.ClientItem | None, bytes]) -> pop3.Client:
+    """A client that has said and heard this."""
+    client = pop3.Client()
+    for item, answer in said:
+        if item is not None:
+            client.send(item)
+        client.receive_data(answer)
+        client.next_event()
+    return client
+
+
+GREETING = (None, b"+OK\r\n")
+USER = (pop3.User("alice"), b"+OK\r\n")
+
+
+@pytest.mark.parametrize(
+    ("client", "waiting"),
+    [
+        (told((None, b"+OK ready\n")), r"the greeting (so far b'+OK ready\n', without CRLF)"),
+        (
+            told(GREETING, (pop3.Capa(), b"+OK\nUSER\n.\n")),
+            r"the answer to CAPA (so far b'+OK\nUSER\n.\n', without CRLF)",
+        ),
+        (
+            told(GREETING, (pop3.Capa(), b"+OK\r\nUSER\n.\n")),
+            r"the rest of the answer to CAPA (so far b'USER\n.\n', without CRLF)",
+        ),
+        (
+            told(GREETING, (pop3.Capa(), b"+OK\r\n" + b"x" * 100)),
+            f"the rest of the answer to CAPA (so far b'{'x' * 64}', without CRLF)",
+        ),
+        # Half a line may end in half a password.
+        (
+            told(GREETING, USER, (pop3.Pass("secret"), b"-ERR not sec")),
+            "the answer to PASS (so far 12 octets, without CRLF)",
+        ),
+    ],
+)
+def test_P24_P25_a_line_that_does_not_end_is_told(client: pop3.Client, waiting: str) -> None:
+    """A server that ends lines in LF alone makes its client wait, and then this is said."""
+    assert client.next_event() is NEED_DATA
+    assert client.waiting_for == waiting
+    client.receive_data(b"")
+    with pytest.raises(RemoteProtocolError, match=re.escape(waiting)):
+        client.next_event()
+
+
+def test_nothing_is_said_of_a_line_that_has_not_begun_or_is_of_a_message() -> None:
+    client = told(GREETING, USER, (pop3.Pass("secret"), b"+OK\r\n"), (pop3.Retr(1), b"+OK\r\ntext"))
+    assert client.waiting_for == "the rest of the answer to RETR"
+    client = told(GREETING)
+    client.send(pop3.Capa())
+    assert client.waiting_for == "the answer to CAPA"
+
+
+def test_P05_plaintext_behind_stls_is_named_by_its_command() -> None:
+    client = told(GREETING, (pop3.Stls(), b"+OK\r\n+OK injected\r\n"))
+    server = pop3.Server(offer=pop3.Offer(stls=True))
+    server.accept()
+    server.receive_data(b"STLS\r\nUSER alice\r\n")
+    server.next_event()
+    server.accept()
+    for machine in (client, server):
+        with pytest.raises(RemoteProtocolError, match="plaintext was received after STLS, before"):
+            machine.next_event()
+    with pytest.raises(LocalProtocolError, match="without an accepted STLS"):
+        told(GREETING).start_tls()
+
+
+def test_P20_a_unique_id_that_is_missing_is_empty_and_a_quirk() -> None:
+    login = (GREETING, USER, (pop3.Pass("secret"), b"+OK\r\n"))
+    for line in (b"2", b"2 ", b"2\t"):
+        client = told(*login, (pop3.Uidl(), b"+OK\r\n1 a\r\n" + line + b"\r\n3 c\r\n.\r\n"))
+        found: dict[int, str] = {}
+        while isinstance(event := client.next_event(), pop3.UniqueIdListings):
+            found.update(event.entries)
+        assert event == pop3.EndOfListing()
+        assert found == {1: "a", 2: "", 3: "c"}
+        assert client.quirks == {Quirk.UNIQUE_ID}
+    client = told(*login)
+    client.send(pop3.Uidl(2))
+    client.receive_data(b"+OK 2\r\n")
+    assert client.next_event() == pop3.UniqueIdListing(2, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "reason"),
+    [
+        (pop3.Stat(), b"you have mail", "not two numbers"),
+        (pop3.Stat(), b"", "not two numbers"),
+        (pop3.List(1), b"1", "not two numbers"),
+        (pop3.Uidl(1), b"", "not a message number and a unique-id"),
+        (pop3.Uidl(1), b"a", "not a message number and a unique-id"),
+        (pop3.Uidl(1), b"0", "not a message number and a unique-id"),
+    ],
+)
+def test_P12_an_answer_without_what_it_has_to_tell_ends_nothing(
+    command: pop3.Command, answer: bytes, reason: str
+) -> None:
+    client = told(GREETING, USER, (pop3.Pass("secret"), b"+OK\r\n"))
+    client.send(command)
+    client.receive_data(b"+OK " + answer + b"\r\n")
+    assert client.next_event() == pop3.Unparsed(answer, reason)
+    client.send(pop3.Stat())
+    client.receive_data(b"+OK 2 320\r\n")
+    assert client.next_event() == pop3.DropListing(2, 320)

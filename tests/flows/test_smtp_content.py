@@ -136,9 +136,9 @@ def test_P21_what_is_not_octets_never_ends_a_message(content: Any) -> None:
         pieces(content)
 
 
-def test_a_number_is_no_content() -> None:
-    content: Any = 7
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize("content", [7, None])
+def test_a_number_is_no_content(content: Any) -> None:
+    with pytest.raises(TypeError, match=f"content is octets, .* not {type(content).__name__}"):
         source_of(content)
 
 

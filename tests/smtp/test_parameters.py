@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -218,6 +219,13 @@ def test_a_client_asks_for_REQUIRETLS_under_TLS_only() -> None:
     for parameter in (smtp.RequireTLS(), smtp.Parameter("REQUIRETLS")):
         with pytest.raises(LocalProtocolError, match="REQUIRETLS needs TLS"):
             client("REQUIRETLS", tls=False).send(smtp.Mail(ALICE, parameters=(parameter,)))
+
+
+def test_a_value_of_another_type_is_told_with_what_it_would_be_read_as() -> None:
+    events: Any = ("NEVER",)
+    rcpt = smtp.Rcpt(smtp.Mailbox("a", "b"), (smtp.Notify(events),))
+    with pytest.raises(LocalProtocolError, match=r"would be read as Notify\(events=frozenset"):
+        serialize_command(rcpt)
 
 
 @given(st.text(max_size=12), st.integers())

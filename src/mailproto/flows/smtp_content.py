@@ -60,7 +60,11 @@ def source_of(content: Content) -> Source:
         return _File(content)
     if isinstance(content, AsyncIterable):
         return _Stream(aiter(content))
-    return _Pieces(iter(content))
+    try:
+        return _Pieces(iter(content))
+    except TypeError as error:
+        kind = type(content).__name__
+        raise TypeError(f"content is octets, pieces, a file or a message, not {kind}") from error
 
 
 class Rest(Source):

@@ -192,8 +192,10 @@ def _parameters(
         if value is not None and _VALUE.fullmatch(value) is None:
             raise LocalProtocolError(f"{value!r} is not a value for {keyword}")
         meant = parse(keyword, value)
-        if meant is None or not (meant == parameter or isinstance(parameter, Parameter)):
-            raise LocalProtocolError(f"{parameter!r} cannot be written")
+        if meant is None:
+            raise LocalProtocolError(f"{parameter!r} has no legal value")
+        if not (meant == parameter or isinstance(parameter, Parameter)):
+            raise LocalProtocolError(f"{parameter!r} would be read as {meant!r}")
         seen.add(keyword)
         text += f" {keyword}" if value is None else f" {keyword}={value}"
     problem = conflict(seen)

@@ -58,6 +58,36 @@ def test_P24_P25_a_line_that_does_not_end_is_told(client: pop3.Client, waiting: 
         client.next_event()
 
 
+def test_P16_a_password_is_in_no_answer_until_the_login_is_over() -> None:
+    """Not in the answer to the next attempt either; what comes later is no quote of it."""
+    client = told(GREETING, USER, (pop3.Pass("horseshoe"), b"-ERR horseshoe\r\n"))
+    said: list[tuple[pop3.Command, bytes, str]] = [
+        (pop3.User("alice"), b"-ERR after horseshoe", "-ERR after <hidden>"),
+        (pop3.User("alice"), b"+OK", "+OK"),
+        (pop3.Pass("horseshoe"), b"+OK a horseshoe", "+OK a <hidden>"),
+        (pop3.Dele(1), b"-ERR no horseshoe", "-ERR no horseshoe"),
+    ]
+    for command, answer, shown in said:
+        client.send(command)
+        client.receive_data(answer + b"\r\n")
+        event = client.next_event()
+        assert isinstance(event, pop3.Ok | pop3.Err)
+        assert event.text == shown[4:].strip()
+
+
+def test_P05_utf8_that_was_sent_already_forbids_stls() -> None:
+    """RFC 6856 section 2.1, also before it is answered."""
+    client = told(GREETING, (pop3.Capa(), b"+OK\r\nPIPELINING\r\nUTF8\r\nSTLS\r\n.\r\n"))
+    client.send(pop3.Utf8())
+    with pytest.raises(LocalProtocolError, match="it must not follow UTF8"):
+        client.send(pop3.Stls())
+    client.receive_data(b"-ERR\r\n")
+    client.next_event()
+    client.send(pop3.Stls())
+    with pytest.raises(LocalProtocolError, match="STLS has not been answered"):
+        client.send(pop3.Capa())
+
+
 def test_nothing_is_said_of_a_line_that_has_not_begun_or_is_of_a_message() -> None:
     client = told(GREETING, USER, (pop3.Pass("secret"), b"+OK\r\n"), (pop3.Retr(1), b"+OK\r\ntext"))
     assert client.waiting_for == "the rest of the answer to RETR"

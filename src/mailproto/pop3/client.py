@@ -324,8 +324,8 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     def _no_pipelining(self) -> str | None:
         """Why nothing can be sent before the last answer has come; ``None`` if it can."""
-        if isinstance(self._pending[-1], Stls | Quit | Auth):
-            return f"{type(self._pending[-1]).__name__.upper()} has not been answered"
+        if isinstance(self._pending[-1], Stls):
+            return "STLS has not been answered"
         if self._capabilities is None or not self._capabilities.pipelining:
             return "the server has not announced PIPELINING"
         if len(self._pending) >= self._limits.pending_commands:

@@ -451,7 +451,7 @@ class Server(Machine[ServerEvent, ServerItem]):
 
     def _send_last(self, item: ServerItem) -> None:
         """After a failure only the farewell may follow."""
-        if not isinstance(item, Err) or self._state is State.CLOSED or self._streaming is not None:
+        if not isinstance(item, Err) or self._state is State.CLOSED:
             raise LocalProtocolError("the connection has failed: only one Err may follow")
         self._write(serialize_answer(item))
         self._state = State.CLOSED

@@ -77,6 +77,31 @@ def test_P14_XCLIENT_resets_the_session() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "limits"),
+    [
+        (b"FOO", smtp.SMTPServerLimits(errors=3)),
+        (b"NOOP", smtp.SMTPServerLimits(idle_commands=6)),
+        (b"AUTH PLAIN AGEAYg==", smtp.SMTPServerLimits(failed_authentications=3)),
+    ],
+)
+def test_P08_what_counts_against_a_client_is_not_forgotten_for_another_name(
+    line: bytes, limits: smtp.SMTPServerLimits
+) -> None:
+    offer = smtp.Offer(forwarding=True, mechanisms=("PLAIN",), insecure_auth=True)
+    machine = server(offer=offer, limits=limits)
+    for _ in range(6):
+        for said in (b"EHLO a", line, b"XCLIENT NAME=a"):
+            machine.receive_data(said + b"\r\n")
+            if isinstance(machine.next_event(), smtp.Auth):
+                machine.send(smtp.Reply(535, "no"))
+            else:
+                machine.accept()
+            if machine.closing:
+                return
+    raise AssertionError("the client may go on for ever")
+
+
+@pytest.mark.parametrize(
     "line",
     [b"XCLIENT", b"XCLIENT NAME", b"XCLIENT NAME=", b"XCLIENT NAME=a NAME=b", b"XCLIENT IDENT=a",
      b"XCLIENT NAME=a+2", b"XCLIENT NAME=a+0D+0ARSET", b"XFORWARD LOGIN=a", b"XFORWARD"],

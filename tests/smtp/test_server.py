@@ -453,6 +453,17 @@ def test_too_many_recipients() -> None:
 
 
 @pytest.mark.parity("smtp-server limits of commands and errors")
+def test_what_the_client_may_try_again_later_is_no_error_of_its_own() -> None:
+    machine = server(limits=smtp.SMTPServerLimits(errors=3))
+    give(machine, b"EHLO a\r\nMAIL FROM:<a@b>\r\n")
+    machine.data_to_send()
+    for _ in range(10):
+        machine.receive_data(b"RCPT TO:<c@d>\r\n")
+        assert isinstance(machine.next_event(), smtp.Rcpt)
+        machine.send(smtp.Reply(450, "Not now"))
+    assert codes(machine) == [450] * 10
+
+
 def test_too_many_errors_end_the_session() -> None:
     machine = server(limits=smtp.SMTPServerLimits(errors=2))
     events = give(machine, b"EHLO a\r\n" + b"XFOO\r\n" * 3 + b"NOOP\r\nNOOP\r\n")

@@ -452,7 +452,6 @@ def test_too_many_recipients() -> None:
     assert codes(machine) == [250, 250, 250, 250, 452, 354]
 
 
-@pytest.mark.parity("smtp-server limits of commands and errors")
 def test_what_the_client_may_try_again_later_is_no_error_of_its_own() -> None:
     machine = server(limits=smtp.SMTPServerLimits(errors=3))
     give(machine, b"EHLO a\r\nMAIL FROM:<a@b>\r\n")
@@ -464,6 +463,7 @@ def test_what_the_client_may_try_again_later_is_no_error_of_its_own() -> None:
     assert codes(machine) == [450] * 10
 
 
+@pytest.mark.parity("smtp-server limits of commands and errors")
 def test_too_many_errors_end_the_session() -> None:
     machine = server(limits=smtp.SMTPServerLimits(errors=2))
     events = give(machine, b"EHLO a\r\n" + b"XFOO\r\n" * 3 + b"NOOP\r\nNOOP\r\n")

@@ -1,13 +1,16 @@
-"""Settings for the whole suite: the Hypothesis profiles and a certificate.
+"""Settings for the whole suite: the Hypothesis profiles, a certificate and a search for secrets.
 
+A test in whose output or log a password of the suite stands has failed, whatever it is about (P16).
 `HYPOTHESIS_PROFILE` names the profile: `dev` (default), `smoke` (few examples), `ci` (the
 same examples every time) or `nightly` (many). With `MAILPROTO_FREEZE` values are really frozen.
 """
 
 from __future__ import annotations
 
+import base64
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import pytest
@@ -40,6 +43,42 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+_PASSWORDS: Final = (
+    "wonderland",
+    "looking-glass",
+    "under the sea",
+    "Canary-7Q4x.Zk9w",
+    "Canary-8R5y.Al0x",
+    "Wrong-Bird-2M8v?yt",
+    "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg",
+)
+"""Passwords and tokens of the sessions that the suite has."""
+
+
+def _disguises(password: str) -> Iterator[str]:
+    yield password
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + password.encode()).decode()
+        yield encoded[4:-4]  # the first and the last group depend on the neighbours
+
+
+_UNSHOWN: Final = [shown for password in _PASSWORDS for shown in _disguises(password)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has printed or logged is searched for the passwords of the suite."""
+    report = yield
+    shown = "\n".join(text for _, text in report.sections)
+    found = [secret for secret in _UNSHOWN if secret in shown]
+    if report.passed and found:
+        report.outcome = "failed"
+        report.longrepr = f"P16: a password is in the output: {found}\n{shown}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -319,3 +323,55 @@ def test_P16_no_exception_shows_the_secret_nor_what_caused_it(use: str, bad: str
             USES[use](secret)
         except (MailError, ValueError, TypeError) as error:
             assert_ignorant(error)
+
+
+# ------------------------------------------------------------------------------- every output
+
+SPEAKING: Final = """
+import logging, sys
+
+def test_print():
+    print("the password is wonderland")
+
+def test_error_stream():
+    sys.stderr.write("d29uZGVybGFuZA AHdvbmRlcmxhbmQ=")
+
+def test_log():
+    logging.getLogger("mailproto").debug("%s", "wonderland")
+
+def test_silent():
+    print("nothing")
+"""
+
+
+def test_P16_the_output_of_the_whole_run_is_searched(tmp_path: Path) -> None:
+    """By tests/conftest.py, as it stands, in a run of its own."""
+    conftest = Path(__file__).parents[1] / "conftest.py"
+    (tmp_path / "conftest.py").write_bytes(conftest.read_bytes())
+    (tmp_path / "test_speaking.py").write_text(SPEAKING, encoding="utf-8")
+    options = ("-q", "-p", "no:cacheprovider", "-o", "log_level=DEBUG", f"--rootdir={tmp_path}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert "3 failed, 1 passed" in done.stdout, done.stdout
+    assert done.stdout.count("P16: a password is in the output") >= 3
+
+
+@pytest.mark.parametrize("password", ["secret", "hunter2!", "wonder"])
+def test_P16_base64_of_a_short_password_is_no_keyword(password: str) -> None:
+    """A client that goes on after a refused AUTH LOGIN; POP3 shows no more of what is none."""
+    traced: list[bytes] = []
+    server = pop3.Server(tls=True, trace=lambda side, line: traced.append(line))
+    server.accept()
+    encoded = base64.b64encode(password.encode())
+    server.receive_data(b"AUTH LOGIN\r\n")
+    server.next_event()
+    server.accept()
+    server.receive_data(encoded + b"\r\n")
+    server.next_event()
+    assert traced[-1] == b"<hidden>"

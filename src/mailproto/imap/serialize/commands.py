@@ -193,7 +193,7 @@ def _authenticate(command: Authenticate) -> Sequence[Part]:
 
 
 def _login(command: Login) -> Sequence[Part]:
-    if b"\0" in command.password:
+    if command.password.count(0):
         raise LocalProtocolError("a password cannot hold NUL")
     return [b"LOGIN ", _astring(command.user), b" ", _astring(command.password)]
 

@@ -50,7 +50,7 @@ class Served:
     def run(
         self, name: str, port: str, *options: str, stdin: bytes = b"", password: str = "secret"
     ) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
+        done = subprocess.run(
             self.command(name, port, *options),
             input=stdin,
             capture_output=True,
@@ -58,6 +58,9 @@ class Served:
             check=False,
             env={**os.environ, "MAILPROTO_PASSWORD": password},
         )
+        # P16, of every command that a test here gives.
+        assert password.encode() not in done.stdout + done.stderr
+        return done
 
     def fetch(self, user: str, *options: str, protocol: str = "imap") -> bytes:
         done = self.run(
@@ -139,7 +142,7 @@ def test_lmtp(served: Served):
     assert served.fetch("bob").endswith(WITHOUT_BCC)
 
 
-def test_wrong_password_is_one_line_and_status_1(served: Served):
+def test_P16_a_wrong_password_is_one_line_and_status_1(served: Served):
     for name, port, rest in (
         ("send", "submission", ["-"]),
         ("fetch", "imaps", []),

@@ -452,6 +452,27 @@ def test_P20_P22_a_refused_message_is_not_forgotten_where_content_is_its_name() 
     assert arrivals.messages == [b"one\r\n"]
 
 
+@pytest.mark.parametrize("fails", ["begin", "write", "keep", "forget"])
+def test_P22_what_arrivals_raise_is_no_refusal_of_the_server(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where mail goes on by SMTP, they may raise what servers' refusals are, too."""
+    store, arrivals = maildrop(*MAIL), Kept()
+    problem = CommandFailed("MAIL", "550 not today")
+
+    def fail(*_: object) -> None:
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Kept if fails in ("begin", "forget") else Received, fails, fail)
+        with pytest.raises(CommandFailed) as caught:
+            run(store, arrivals)
+    assert caught.value is problem
+    assert left(store) == (0 if fails == "forget" else 3)
+    run(store, arrivals)
+    assert (sorted(arrivals.messages), arrivals.times) == (sorted(MAIL), {})
+
+
 @pytest.mark.parametrize("leave_days", [-1, float("nan")])
 def test_days_below_zero_are_refused_before_anything_is_asked(leave_days: float) -> None:
     flow = download(Session(pop3.Client()), Kept(), now=0.0, leave_days=leave_days)

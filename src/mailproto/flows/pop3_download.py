@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutine
+from math import inf
 from typing import Final
 
 from attrs import field
@@ -69,47 +70,104 @@ def download(
         raise LocalProtocolError(f"leave_days is {leave_days}: 0 removes at once, None never")
     kept = dict((yield from call_blocking(arrivals.kept)))
     unique_ids = yield from _unique_ids(session, kept)
-    messages = (yield from session.list()) if unique_ids is None else unique_ids
+    messages = sorted((yield from session.list()) if unique_ids is None else unique_ids)
     names, groups = _names({each: found for each, found in (unique_ids or {}).items() if found})
-
-    def may_go(message: int) -> bool:
-        since = kept.get(names[message]) if message in names else None
-        return since is not None and leave_days is not None and now - since >= leave_days * _DAY
-
+    run = _Run(session, arrivals, kept, names, now)
     left: set[str] = set()
-    refused: dict[int, str] = {}
-    received = removed = 0
-    for message in sorted(messages):
-        try:
-            name = names.get(message)
-            if name is None or name not in kept:
-                name = yield from _receive(session, arrivals, message, name, kept, now)
-                received += name not in kept
-                kept.setdefault(name, now)
-                names[message] = name
-        except CommandFailed as error:
-            refused[message] = str(error)
+    for message in messages:
+        yield from run.receive(message)
         group = groups.get(message, (message,))
-        staying = len(group)
-        if all(may_go(each) for each in group):
-            for each in group:
-                try:
-                    yield from session.delete(each)
-                    removed += 1
-                    staying -= 1
-                except CommandFailed as error:
-                    refused[each] = str(error)
+        staying = group
+        if leave_days is not None and all(run.age(each) >= leave_days * _DAY for each in group):
+            staying = yield from run.remove(group)
         # Those that stay have the first names in the next run.
-        left.update(names[each] for each in group[:staying] if each in names)
+        left.update(names[each] for each in group[: len(staying)] if each in names)
     yield from session.quit()
     # What was removed is forgotten at once, for a server may use a unique-id again then.
     gone = kept.keys() - left
-    if any(message not in names for message in refused):
+    if any(message not in names for message in run.refused):
         # By content, nothing tells which message was not seen.
         gone = {name for name in gone if not name.startswith(_PREFIX)}
     if gone:
         yield from call_blocking(arrivals.forget, gone)
-    return Downloaded(received, removed, len(messages) - removed, refused)
+    return Downloaded(run.received, run.removed, len(messages) - run.removed, run.refused)
+
+
+class _Run:
+    """A download under way: what was received so far, and what the server has refused."""
+
+    def __init__(
+        self,
+        session: Session,
+        arrivals: Arrivals,
+        kept: dict[str, float],
+        names: dict[int, str],
+        now: float,
+    ) -> None:
+        self._session = session
+        self._arrivals = arrivals
+        self._kept = kept
+        self._names = names
+        self._now = now
+        self.received = 0
+        self.removed = 0
+        self.refused: dict[int, str] = {}
+
+    def age(self, message: int) -> float:
+        """Seconds since a message was received; less than any for one that was not."""
+        name = self._names.get(message)
+        return -inf if name is None or name not in self._kept else self._now - self._kept[name]
+
+    def remove(self, messages: Sequence[int]) -> Flow[Sequence[int]]:
+        """Those of the messages that the server refuses to remove."""
+        staying: list[int] = []
+        for message in messages:
+            try:
+                yield from self._session.delete(message)
+                self.removed += 1
+            except CommandFailed as error:
+                self.refused[message] = str(error)
+                staying.append(message)
+        return staying
+
+    def receive(self, message: int) -> Flow[None]:
+        """Keep a message, unless it is there already."""
+        name = self._names.get(message)
+        if name in self._kept:
+            return
+        incoming = yield from call_blocking(self._arrivals.begin)
+        content = ContentName()
+        begun = False
+
+        def take(data: bytes) -> Maybe[object]:
+            nonlocal begun
+            begun = True
+            if name is None:
+                content.feed(data)
+            return incoming.write(data)
+
+        try:
+            yield from self._session.retrieve_into(message, take)
+        except Exception as error:
+            yield from call_blocking(incoming.discard)
+            # Whatever comes once the server gives the message is no refusal of it.
+            if begun or not isinstance(error, CommandFailed):
+                raise
+            self.refused[message] = str(error)
+            return
+        except BaseException:
+            # The driver has cut the session: nothing can be awaited any more.
+            discarding = incoming.discard()
+            if iscoroutine(discarding):
+                discarding.close()
+            raise
+        self._names[message] = name = name or content.name
+        if name in self._kept:
+            yield from call_blocking(incoming.discard)
+        else:
+            yield from call_blocking(incoming.keep, name, self._now)
+            self._kept[name] = self._now
+            self.received += 1
 
 
 def _names(
@@ -150,43 +208,6 @@ def _unique_ids(session: Session, kept: Mapping[str, float]) -> Flow[dict[int, s
         return None
     # What was left by content has to be known by it, or it would come again.
     return None if by_content else unique_ids
-
-
-def _receive(
-    session: Session,
-    arrivals: Arrivals,
-    message: int,
-    name: str | None,
-    kept: Mapping[str, float],
-    now: float,
-) -> Flow[str]:
-    """Keep a message, unless what it holds is there already; its name."""
-    incoming = yield from call_blocking(arrivals.begin)
-    content = ContentName()
-
-    def take(data: bytes) -> Maybe[object]:
-        if name is None:
-            content.feed(data)
-        return incoming.write(data)
-
-    try:
-        yield from session.retrieve_into(message, take)
-    except Exception:
-        yield from call_blocking(incoming.discard)
-        raise
-    except BaseException:
-        # The driver has cut the session: nothing can be awaited any more.
-        discarding = incoming.discard()
-        if iscoroutine(discarding):
-            discarding.close()
-        raise
-    if name is None:
-        name = content.name
-    if name in kept:
-        yield from call_blocking(incoming.discard)
-    else:
-        yield from call_blocking(incoming.keep, name, now)
-    return name
 
 
 class ContentName:

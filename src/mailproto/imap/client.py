@@ -167,7 +167,7 @@ class Client(Machine[ClientEvent, ClientItem]):
         """Go on as a fresh machine under TLS, not authenticated: no second greeting comes."""
         super().start_tls()
         if not self.failed:
-            self._state = State.NOT_AUTHENTICATED
+            self._enter(State.NOT_AUTHENTICATED)
 
     # ------------------------------------------------------------------------ what can be asked
 

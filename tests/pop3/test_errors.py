@@ -147,3 +147,29 @@ def test_P12_an_answer_without_what_it_has_to_tell_ends_nothing(
     client.send(pop3.Stat())
     client.receive_data(b"+OK 2 320\r\n")
     assert client.next_event() == pop3.DropListing(2, 320)
+
+
+@pytest.mark.parametrize(
+    ("command", "begun", "rest"),
+    [
+        (pop3.Retr(1), b"+OK\r\nhalf", b" a line\r\n.\r\n"),
+        (pop3.Retr(1), b"+OK\r\n", b"text\r\n.\r\n"),
+        (pop3.Uidl(), b"+OK\r\n1 a\r\n2", b" b\r\n.\r\n"),
+        (pop3.Capa(), b"+OK\r\nPIPE", b"LINING\r\n.\r\n"),
+    ],
+)
+def test_P27_a_command_behind_half_an_answer_is_pipelined(
+    command: pop3.Command, begun: bytes, rest: bytes
+) -> None:
+    """Which the server has to announce, and then what is still to come is no stray response."""
+    login = (GREETING, USER, (pop3.Pass("secret"), b"+OK\r\n"))
+    alone = told(*login, (command, begun))
+    with pytest.raises(LocalProtocolError, match="has not announced PIPELINING"):
+        alone.send(pop3.Noop())
+    client = told(*login, (pop3.Capa(), b"+OK\r\nPIPELINING\r\n.\r\n"), (command, begun))
+    client.send(pop3.Noop())
+    client.receive_data(rest + b"+OK done\r\n")
+    events: list[object] = []
+    while (event := client.next_event()) is not NEED_DATA:
+        events.append(event)
+    assert events[-1] == pop3.Ok("done")

@@ -105,31 +105,11 @@ class Client(Machine[ClientEvent, ClientItem]):
     """
 
     __slots__ = (
-        "_apop",
-        "_assumed",
-        "_capabilities",
-        "_collected",
-        "_collected_octets",
-        "_content",
-        "_exchange",
-        "_in_answer_to",
-        "_limits",
-        "_lines",
-        "_on_quirk",
-        "_open_line",
-        "_pending",
-        "_quirks",
-        "_reader",
-        "_state",
-        "_stray",
-        "_timestamp",
-        "_told",
-        "_told_end",
-        "_odd_lines",
-        "_unstuffer",
-        "_user_sent",
-        "_utf8",
-    )
+        "_apop", "_assumed", "_capabilities", "_collected", "_collected_octets", "_content",
+        "_exchange", "_in_answer_to", "_limits", "_lines", "_odd_lines", "_on_quirk", "_open_line",
+        "_pending", "_quirks", "_reader", "_state", "_stray", "_timestamp", "_told", "_told_end",
+        "_unstuffer", "_user_sent", "_utf8",
+    )  # fmt: skip
 
     _upgrade = "STLS"
 
@@ -268,7 +248,7 @@ class Client(Machine[ClientEvent, ClientItem]):
                 self._told = secrets_in(item) or self._told
             elif isinstance(item, Quit):
                 self._assumed = State.CLOSED
-            if not self._pending and len(self._input):
+            if not self._under_way() and len(self._input):
                 self._stray = True
             self._pending.append(item)
         self._output.write(line)
@@ -288,7 +268,7 @@ class Client(Machine[ClientEvent, ClientItem]):
             reason = "an AUTH exchange is under way"
         elif self._assumed not in allowed:
             reason = f"not allowed in the state {self._assumed.value}"
-        elif not self._pending or (reason := self._no_pipelining()) is None:
+        elif not self._under_way() or (reason := self._no_pipelining()) is None:
             return
         raise LocalProtocolError(f"{type(item).__name__.upper()} cannot be sent: {reason}")
 
@@ -322,9 +302,13 @@ class Client(Machine[ClientEvent, ClientItem]):
             return Quirk.NO_CAPA in self._quirks
         return self._capabilities.sasl is None
 
+    def _under_way(self) -> bool:
+        """Whether there is an answer that has not come, or not been read to its end."""
+        return bool(self._pending) or self._reader != self._read_status
+
     def _no_pipelining(self) -> str | None:
         """Why nothing can be sent before the last answer has come; ``None`` if it can."""
-        if isinstance(self._pending[-1], Stls):
+        if Stls() in self._pending:
             return "STLS has not been answered"
         if self._capabilities is None or not self._capabilities.pipelining:
             return "the server has not announced PIPELINING"

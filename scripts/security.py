@@ -23,33 +23,54 @@ privately to the maintainers before opening an issue.
 
 PROMISES = {
     "P01": "However the input is cut, events, output and final state are the same.",
-    "P02": "A server ends content at CRLF.CRLF and nowhere else.",
+    "P02": "A server ends content at CRLF.CRLF and nowhere else, whatever its policy is.",
     "P03": "A client sends no bare CR or LF and no unstuffed end inside content.",
     "P04": "An argument becomes one well-formed command, or an exception and no output.",
-    "P05": "Nothing from before STARTTLS or STLS is known or pending after it.",
+    "P05": (
+        "Nothing from before STARTTLS or STLS is known or pending after it; more behind it "
+        "is an error."
+    ),
     "P06": "Where TLS is required, no secret, address or mailbox name goes out in clear.",
-    "P07": "Mutual authentication succeeds only after the server has proved itself.",
-    "P08": "An unknown peer cannot make a machine hold much memory; each size is limited.",
+    "P07": (
+        "SCRAM succeeds only after the server has proved itself, with iterations within "
+        "bounds; nothing weaker is taken silently."
+    ),
+    "P08": (
+        "A peer that has not logged in cannot make a server hold more than 64 KiB, nor a "
+        "server make a client hold more than 1 MiB; each size is limited by a field that is "
+        "documented."
+    ),
     "P09": "Time is linear in the octets received, whatever the chunks.",
     "P10": "No recursion is as deep as a peer chooses.",
     "P11": "Input raises the documented exceptions and no others.",
     "P12": "A malformed line in intact framing is reported, and the session goes on.",
     "P13": "After an error of framing or a limit, no later octet is interpreted.",
-    "P14": "The state of a transaction is reset as a whole.",
+    "P14": "State is reset as a whole: after success, failure, RSET, EHLO and STARTTLS.",
     "P15": "No text from a peer or an application makes a second line of output.",
-    "P16": "Secrets do not appear in representations, exceptions, traces or transcripts.",
+    "P16": (
+        "Secrets do not appear in representations, exceptions and what caused them, logs, "
+        "traces or transcripts; all that the test run prints and logs is searched for them."
+    ),
     "P17": "Numbers and base64 are read strictly, with bounds, and as ASCII.",
     "P18": "What is serialized parses back to an equal value.",
     "P19": "The requirements of the RFCs are traced to tests.",
     "P20": "Known faults of real servers are met and reported.",
-    "P21": "Truncated input is never a success.",
+    "P21": (
+        "Truncated input is never a success; a reply to the content that does not come is unknown."
+    ),
     "P22": "Messages are removed only by the commit that the RFC names.",
     "P23": "The core is typed, pure and without circles.",
     "P24": "Deadlines can be asked for, and transports keep them as totals.",
     "P25": "Only CRLF ends a line.",
-    "P26": "Authentication is uniform in failure, can be cancelled, and failures are counted.",
+    "P26": (
+        "Authentication has challenges that are new, can be cancelled at every step, fails "
+        "in the same words after the same work, compares in constant time, and failures are "
+        "counted."
+    ),
     "P27": "What nobody waits for is an error, and is never taken for the next answer.",
-    "P28": "Names of mailboxes and addresses keep their octets.",
+    "P28": (
+        "Names of mailboxes and addresses keep their octets, can be shown, and can be used again."
+    ),
     "P29": "Every minimum size of the RFCs is accepted with the default limits.",
     "P30": "No command lets a peer speak for another unless that was enabled.",
 }

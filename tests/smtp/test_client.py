@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from mailproto import smtp
@@ -276,6 +278,33 @@ def test_P08_P13_replies_are_bounded(limits: smtp.SMTPClientLimits, data: bytes)
     machine.receive_data(b"250 ok\r\n")
     with pytest.raises(RemoteProtocolError):
         machine.next_event()
+
+
+@pytest.mark.parametrize("unit", [b"x", b"\r", b"250-x\r\n", b"250-" + b"y" * 60_000 + b"\r\n"])
+@pytest.mark.parametrize("ends", [True, False])
+def test_P08_a_reply_without_end_is_not_held(unit: bytes, ends: bool) -> None:
+    """With the limits there are by default; also one that ends just within them."""
+    machine = smtp.Client(tls=True)
+    machine.receive_data(b"220 mx\r\n")
+    machine.next_event()
+    machine.send(smtp.Ehlo("me"))
+    machine.data_to_send()
+    limits = smtp.SMTPClientLimits()
+    most = min(limits.reply - 100, (limits.reply_lines - 1) * len(unit)) if ends else 8 << 20
+    chunk = unit * (1000 // len(unit) or 1)
+    tracemalloc.start()
+    try:
+        for _ in range(most // len(chunk)):
+            machine.receive_data(chunk)
+            machine.next_event()
+        machine.receive_data(b"250 x\r\n")
+        machine.next_event()
+    except RemoteProtocolError:
+        pass
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 1024 * 1024
 
 
 # ------------------------------------------------------------------------- what was not offered

@@ -56,7 +56,7 @@ class SMTPClientLimits:
 
     reply_line: int = 64 * KIB
     """Octets of one line of a reply with its CRLF (at least 512)."""
-    reply: int = 1 * MIB
+    reply: int = 512 * KIB
     """Octets of a whole reply."""
     reply_lines: int = 1000
     """Lines of a whole reply."""

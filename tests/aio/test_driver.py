@@ -299,6 +299,21 @@ def test_P24_each_answer_begins_the_deadline_anew_and_silence_does_not():
     asyncio.run(main())
 
 
+def test_P24_a_deadline_that_passes_in_a_call_still_holds():
+    async def main():
+        driver, theirs = await pair()
+
+        def flow() -> Flow[bytes | None]:
+            yield from deadline(0.01)
+            yield from call(asyncio.sleep, 0.05)
+            return (yield from read())
+
+        with theirs, pytest.raises(DeadlineExceeded):
+            await driver.run(flow())
+
+    run(main)
+
+
 def test_deadline_also_bounds_writes():
     async def main():
         driver, peer = await pair()

@@ -218,6 +218,18 @@ def test_P24_each_answer_begins_the_deadline_anew_and_silence_does_not(pair, mon
     assert len(answered) in (5, 6)
 
 
+def test_P24_a_deadline_that_passes_in_a_call_still_holds(pair):
+    driver, _ = pair
+
+    def flow() -> Flow[bytes | None]:
+        yield from deadline(0.01)
+        yield from call(time.sleep, 0.02)
+        return (yield from read())
+
+    with pytest.raises(DeadlineExceeded):
+        driver.run(flow())
+
+
 def test_deadline_also_bounds_writes(pair):
     driver, _ = pair
 

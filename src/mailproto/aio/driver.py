@@ -223,6 +223,9 @@ class Driver(asyncio.BufferedProtocol):
                 except Exception as caught:
                     error = caught
                 if result is _WAITING and error is None:
+                    if self._timer is None:
+                        # The deadline may have passed in a call, and still holds.
+                        self._arm_timer()
                     return
         except StopIteration as stop:
             self._finish()

@@ -472,6 +472,24 @@ def test_too_many_errors_end_the_session() -> None:
     assert machine.closing
 
 
+def test_an_offer_that_is_set_anew_holds_for_the_next_answer() -> None:
+    machine = server()
+    give(machine, b"EHLO a\r\nNOOP\r\n")
+    assert machine.data_to_send().endswith(b"\r\n250 2.0.0 OK\r\n")
+    machine.offer = smtp.Offer(enhanced_codes=False)
+    give(machine, b"NOOP\r\n")
+    assert machine.data_to_send() == b"250 OK\r\n"
+
+
+@pytest.mark.parametrize("verb", [b"AUTH", b"auth"])
+def test_P29_a_long_initial_response_is_no_long_command(verb: bytes) -> None:
+    offer = smtp.Offer(mechanisms=("PLAIN",))
+    machine = server(tls=True, offer=offer, limits=smtp.SMTPServerLimits(command_line=512))
+    give(machine, b"EHLO a\r\n")
+    machine.receive_data(verb + b" PLAIN " + b"AAAA" * 1000 + b"\r\n")
+    assert machine.next_event() == smtp.Auth("PLAIN", bytes(3000))
+
+
 # ---------------------------------------------------------------------------------------- AUTH
 
 

@@ -11,9 +11,9 @@ from mailproto.sasl.exchange import (
     Failure,
     FailureReason,
     ServerDialogue,
-    challenge,
     conclude,
     expect_success,
+    first_response,
 )
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
 from mailproto.sasl.saslprep import is_trace, utf8
@@ -33,7 +33,7 @@ def _client(credentials: AnonymousCredentials, settings: ClientSettings) -> Clie
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:
-    message = (yield from challenge(b"")) if initial is None else initial
+    message = yield from first_response(initial)
     try:
         trace = message.decode()
     except UnicodeDecodeError:

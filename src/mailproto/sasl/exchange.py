@@ -47,6 +47,7 @@ __all__ = [
     "conclude",
     "expect_challenge",
     "expect_success",
+    "first_response",
     "lookup",
     "take_refusal",
     "verify",
@@ -164,6 +165,11 @@ def challenge(data: bytes) -> ServerPart[bytes]:
     response = yield Challenge(data)
     assert isinstance(response, bytes)
     return response
+
+
+def first_response(initial: bytes | None) -> ServerPart[bytes]:
+    """The client's first message, which is asked for where it did not come with the command."""
+    return (yield from challenge(b"")) if initial is None else initial
 
 
 def verify(credentials: Credentials) -> ServerPart[str | None]:

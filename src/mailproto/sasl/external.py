@@ -10,9 +10,9 @@ from mailproto.sasl.exchange import (
     Failure,
     FailureReason,
     ServerDialogue,
-    challenge,
     conclude,
     expect_success,
+    first_response,
 )
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
 from mailproto.sasl.saslprep import utf8
@@ -25,7 +25,7 @@ def _client(credentials: ExternalCredentials, settings: ClientSettings) -> Clien
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:
-    message = (yield from challenge(b"")) if initial is None else initial
+    message = yield from first_response(initial)
     try:
         identity = message.decode()
     except UnicodeDecodeError:

@@ -11,9 +11,9 @@ from mailproto.sasl.exchange import (
     Failure,
     FailureReason,
     ServerDialogue,
-    challenge,
     conclude,
     expect_success,
+    first_response,
 )
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
 from mailproto.sasl.saslprep import utf8
@@ -33,7 +33,7 @@ def _client(credentials: PasswordCredentials, settings: ClientSettings) -> Clien
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:
-    message = (yield from challenge(b"")) if initial is None else initial
+    message = yield from first_response(initial)
     try:
         authorization_identity, user, password = message.decode().split("\0")
     except ValueError:  # not UTF-8, or not three parts

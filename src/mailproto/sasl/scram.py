@@ -29,6 +29,7 @@ from mailproto.sasl.exchange import (
     challenge,
     conclude,
     expect_challenge,
+    first_response,
     lookup,
     take_refusal,
 )
@@ -199,7 +200,7 @@ def _server_side(
     size = hashlib.new(hash_name).digest_size
 
     def server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:
-        client_first = (yield from challenge(b"")) if initial is None else initial
+        client_first = yield from first_response(initial)
         match = _CLIENT_FIRST.fullmatch(client_first)
         user = unescape(match["user"]) if match else None
         prepared = saslprep(user) if user else None

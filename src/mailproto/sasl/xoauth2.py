@@ -13,7 +13,7 @@ from mailproto.sasl.exchange import (
     Failure,
     FailureReason,
     ServerDialogue,
-    challenge,
+    first_response,
 )
 from mailproto.sasl.mechanism import ClientSettings, Mechanism, ServerSettings, Strength, takes
 
@@ -37,7 +37,7 @@ def _client(credentials: TokenCredentials, settings: ClientSettings) -> ClientDi
 
 
 def _server(initial: bytes | None, settings: ServerSettings) -> ServerDialogue:
-    message = (yield from challenge(b"")) if initial is None else initial
+    message = yield from first_response(initial)
     match = _MESSAGE.fullmatch(message)
     if match is None:
         return Failure(FailureReason.MALFORMED)

@@ -200,3 +200,5 @@ def test_both_machines_finish_what_was_begun(held: int) -> None:
     link.pump()
     assert bytes(received) == CONTENT
     assert link.client_events[-1] == smtp.Reply(250, "OK")
+    # The next one has nothing that came before.
+    assert link.client.resumed is None

@@ -243,6 +243,13 @@ def test_P21_end_of_file_before_the_reply(data: bytes, what: str) -> None:
         machine.next_event()
 
 
+def test_P21_end_of_file_inside_the_content() -> None:
+    machine = in_content()
+    machine.receive_data(b"")
+    with pytest.raises(RemoteProtocolError, match="closed inside the content"):
+        machine.next_event()
+
+
 def test_P21_end_of_file_after_the_final_dot_is_not_a_reply() -> None:
     machine = in_content()
     machine.send(smtp.EndOfMessage())

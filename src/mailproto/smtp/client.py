@@ -555,7 +555,7 @@ class Client(Machine[ClientEvent, Command]):
         """Whether more replies than the one that has come answer the chunk, as in LMTP."""
         if not (self._lmtp and chunk.last and self._state in LEGAL[Bdat]):
             return False
-        self._chunk_due = (self._chunk_due or self._recipients or 1) - 1
+        self._chunk_due = (self._chunk_due or self._recipients) - 1
         return self._chunk_due > 0
 
     def _after_chunk_reply(self, chunk: Bdat | Burl, code: int) -> State:

@@ -16,7 +16,7 @@ import pytest
 
 from facades.world import PASSWORD, Conversation, Facade, World, scripted
 from flows.relay_world import CLOSE, Host, listening
-from mailproto import aio, sasl, smtp
+from mailproto import aio, sasl, smtp, sync
 from mailproto._core.machine import Signal
 from mailproto.cli.certificate import CertificateFiles
 from mailproto.errors import (
@@ -574,6 +574,15 @@ def test_nobody_listens(facade: Facade) -> None:
         facade.connect("smtp", port, tls="none")
     with pytest.raises(ConnectionLost, match=str(port)):
         facade.connect("smtp", port, tls="none", connect_timeout=5)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "mail..example", "ma\0il.example"])
+def test_a_host_that_can_have_no_address(facade: Facade, host: str) -> None:
+    with pytest.raises(ConnectionLost, match="cannot connect to "):
+        if facade.loop is None:
+            sync.smtp.connect(host, 25, tls="none")
+        else:
+            facade.loop.run(aio.smtp.connect(host, 25, tls="none"))
 
 
 def test_P27_a_reply_nobody_asked_for_answers_nothing(facade: Facade) -> None:

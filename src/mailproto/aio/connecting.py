@@ -108,7 +108,8 @@ async def dial(
             )
     except TimeoutError as error:
         raise ConnectionLost(f"cannot connect to {host} port {port}: timed out") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # What cannot be a name of the DNS is a ValueError: a label of more than 63 octets, for one.
         raise ConnectionLost(f"cannot connect to {host} port {port}: {error}") from error
     return driver
 

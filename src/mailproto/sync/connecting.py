@@ -33,7 +33,8 @@ def dial(
     """
     try:
         sock = socket.create_connection((host, port), timeout)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # What cannot be a name of the DNS is a ValueError: a label of more than 63 octets, for one.
         raise ConnectionLost(f"cannot connect to {host} port {port}: {error}") from error
     return Driver(sock, tls=tls, server_hostname=server_hostname or host)
 

@@ -55,20 +55,24 @@ def effects(served: Context, said: list[bytes]) -> list[Effect]:
 def drive(flow: Flow[object], said: list[bytes], asked: list[Effect]) -> None:
     """Do what a driver does, and note what was asked of it."""
     result: object = None
+    problem: StoreError | None = None
     while True:
         try:
-            effect = flow.send(result)
+            effect = flow.send(result) if problem is None else flow.throw(problem)
         except StopIteration:
             return
         asked.append(effect)
-        result = None
+        result = problem = None
         if isinstance(effect, Read):
             if not said:
                 flow.close()
                 return
             result = said.pop(0)
         elif isinstance(effect, Call):
-            result = effect.function()
+            try:
+                result = effect.function()
+            except StoreError as error:
+                problem = error
 
 
 # --------------------------------------------------------------------------------------- the lock
@@ -144,6 +148,40 @@ def test_quit_unlocks_before_it_is_answered(said: bytes, words: bytes) -> None:
         return unlocked(served)
 
     assert converse(client(), serve(served.machine(), served))[0]
+
+
+# -------------------------------------------------------------------------------------- the sizes
+
+
+def answers(served: Context, said: list[bytes]) -> list[bytes]:
+    """The lines behind those of the login."""
+    writes = [each.data for each in effects(served, [LOGIN, *said]) if isinstance(each, Write)]
+    return b"".join(writes).split(b"\r\n")[3:-1]
+
+
+def test_rset_has_the_maildrop_as_it_was() -> None:
+    said = [b"STAT\r\nDELE 1\r\nDELE 2\r\nSTAT\r\nRSET\r\nSTAT\r\n"]
+    told = [
+        line for line in answers(context(b"one\r\n", b"three\r\n"), said) if line[4:5].isdigit()
+    ]
+    assert told == [b"+OK 2 12", b"+OK 0 0", b"+OK 2 12"]
+
+
+def test_a_message_that_cannot_be_read_has_the_size_that_the_store_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And is not read for it again: RETR tells what is wrong."""
+    asked: list[int] = []
+
+    def fail(_: object, uid: int) -> None:
+        asked.append(uid)
+        raise StoreError("on fire")
+
+    monkeypatch.setattr(MAILBOX, "content", fail)
+    lines = answers(context(b"no end", b"one\r\n"), [b"STAT\r\nLIST\r\nSTAT\r\nRETR 1\r\n"])
+    assert lines[:6] == [b"+OK 2 11", b"+OK 2 messages", b"1 6", b"2 5", b".", b"+OK 2 11"]
+    assert lines[6].startswith(b"-ERR [SYS/TEMP] ")
+    assert asked == [1, 1]
 
 
 # ----------------------------------------------------------------------------------- the deadline

@@ -140,6 +140,10 @@ def test_replies_are_sent_by_64() -> None:
     assert effects(b"NOOP\r\n" * 130) == b"dwdwdw"
 
 
+def test_replies_that_took_time_are_sent_by_64() -> None:
+    assert effects(b"VRFY alice\r\n" * 130) == b"dwdwdw"
+
+
 def test_64_KiB_of_content_begin_the_deadline_anew() -> None:
     piece = b"x" * 998 + b"\r\n"
     told = effects(DATA, *[piece * 8] * 20, b".\r\n")

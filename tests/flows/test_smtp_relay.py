@@ -701,6 +701,27 @@ def test_recipients_that_a_host_cannot_have_are_refused_alone(world: World, stac
     assert str(result.attempts[0].replies[0].reply).startswith("553 5.6.7")
 
 
+def test_who_cannot_be_sent_to_a_host_does_not_keep_the_next_one_from_it(
+    world: World, stack: ExitStack
+):
+    host = add(world, stack, "192.0.2.1", Host(extensions=["LIMITS RCPTMAX=1"]))
+    result = world.send(relay(most_hosts=1), ["jörg@example.com", BOB])
+    assert outcomes(result) == [PERMANENT, DELIVERED]
+    assert status(result) == "553 5.6.7"
+    assert host.commands("RCPT") == [f"RCPT TO:<{BOB}>"]
+
+
+def test_the_last_reply_to_the_content_stays_when_another_host_takes_none(
+    world: World, stack: ExitStack
+):
+    world.mx["example.org"] = [(10, "b")]
+    add(world, stack, "192.0.2.1", Host({".": "250 taken"}))
+    add(world, stack, "192.0.2.2", Host({"MAIL": "550 no"}))
+    result = world.send(relay(), [BOB, DAVE])
+    assert outcomes(result) == [DELIVERED, PERMANENT]
+    assert str(result.final) == "250 taken"
+
+
 def test_a_file_is_read_anew_for_each_host(world: World, stack: ExitStack, tmp_path: Path):
     add(world, stack, "192.0.2.1", Host({".": "450 later"}))
     b = add(world, stack, "192.0.2.2", Host())

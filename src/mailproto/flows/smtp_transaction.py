@@ -205,7 +205,6 @@ class Transaction:
 
     def _give_up(self, refusal: Reply) -> Flow[Reply]:
         """Nobody can have the message: read what answers the rest of the group."""
-        self._complete = False
         self._answer_all(refusal)
         yield from self._settle(self._drain())
         return refusal

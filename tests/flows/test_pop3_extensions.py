@@ -17,7 +17,7 @@ from mailproto.backend import MemoryStore, StoreError
 from mailproto.backend.directory import Users
 from mailproto.errors import DeadlineExceeded
 from mailproto.flows.effects import Deadline, Flow, Read, Write, read, write
-from mailproto.flows.pop3_maildrop import Internationalized
+from mailproto.flows.pop3_maildrop import Internationalized, Sizes
 from mailproto.flows.pop3_policy import Logins, Policy
 from mailproto.flows.pop3_server import Context, Options, serve
 from mailproto.flows.pop3_texts import TEXTS, Translation
@@ -98,6 +98,15 @@ def test_a_server_can_refuse_instead() -> None:
     lines = heard(served, LOGIN + b"RETR 1\r\nTOP 1 0\r\nRETR 2\r\nQUIT\r\n")
     assert lines[2:4] == [b"-ERR [UTF8] the message needs the UTF8 command"] * 2
     assert lines[4] == b"+OK %d octets" % len(BODY)
+
+
+def test_a_message_that_is_too_deep_for_a_surrogate_is_refused() -> None:
+    """Something beyond ASCII might be left in it."""
+    deep = b"Content-Type: message/rfc822\r\n\r\n" * 500 + NATIVE
+    lines = heard(context(deep), LOGIN + b"RETR 1\r\nQUIT\r\n")
+    assert lines[2] == b"-ERR [UTF8] the message needs the UTF8 command"
+    lines = heard(context(deep), b"UTF8\r\n" + LOGIN + b"RETR 1\r\nQUIT\r\n")
+    assert lines[3:-2] == [b"+OK %d octets" % len(deep), *deep.split(b"\r\n")[:-1]]
 
 
 def test_a_server_can_leave_everything_as_it_is() -> None:
@@ -333,6 +342,17 @@ def test_rfc1939_section_11_sizes_are_right_whatever_is_asked_first() -> None:
     for said in (b"STAT", b"LIST 1", b"RETR 1"):
         lines = heard(context(irregular), LOGIN + said + b"\r\nQUIT\r\n")
         assert lines[2].split()[1 if said == b"RETR 1" else 2] == b"9"
+
+
+def test_P08_sizes_that_were_found_out_are_not_kept_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mailproto.flows.pop3_maildrop._KEPT_SIZES", 3)
+    sizes = Sizes()
+    keys = [("alice", 1, uid, Internationalized.SURROGATE) for uid in range(5)]
+    for size, key in enumerate(keys):
+        sizes.keep(key, size)
+    assert [sizes.get(key) for key in keys] == [None, None, None, 3, 4]
 
 
 def test_the_size_is_told_with_a_whole_message_only() -> None:

@@ -289,6 +289,19 @@ def test_P06_a_login_before_tls_is_told_what_to_do() -> None:
 # --------------------------------------------------------------------------------------- the login
 
 
+def test_P06_an_stls_that_is_refused_is_a_security_error_with_the_code() -> None:
+    asked: list[Effect] = []
+    session = Session(pop3.Client())
+
+    def client() -> Flow[None]:
+        yield from session.greet()
+        yield from session.start_tls()
+
+    with pytest.raises(SecurityError, match=r"STLS was refused: \[SYS/TEMP\] later"):
+        drive(client(), [b"+OK\r\n", b"-ERR [SYS/TEMP] later\r\n"], asked)
+    assert [each.data for each in asked if isinstance(each, Write)] == [b"STLS\r\n"]
+
+
 @pytest.mark.parametrize("stored", ["secr\x07et", "\u0221", None])
 def test_P26_an_apop_password_that_cannot_be_used_is_no_other_failure(stored: str | None) -> None:
     """Code points without a meaning are in no stored string (RFC 4013, RFC 6856 section 2.2)."""

@@ -129,7 +129,7 @@ class Session:
         """Go on under TLS by STLS. Raises SecurityError if the server refuses it."""
         answer = yield from self._answer(pop3.Stls())
         if isinstance(answer, pop3.Err):
-            raise SecurityError(f"the server refused STLS: {answer.text}")
+            raise SecurityError(str(_failed("STLS", answer)))
         # Octets that came with the answer were sent by nobody who has a certificate.
         if self.machine.next_event() is not PAUSED:
             raise ConnectionLost("the server has closed the connection")

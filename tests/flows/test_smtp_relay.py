@@ -412,6 +412,10 @@ def test_a_relay_does_not_send_to_itself_nor_away_from_the_destination(
     assert hosts(result) == [("a", DELIVERED)]
     result = world.send(relay(own_names=["a"]), [BOB])
     assert (status(result), result.attempts) == ("554 5.4.6", ())
+    # RFC 5321 section 5.1: those of the same preference are no better.
+    world.mx["example.com"] = [(10, "a"), (10, "b")]
+    result = world.send(relay(own_names=["b"]), [BOB])
+    assert (status(result), result.attempts) == ("554 5.4.6", ())
 
 
 # ------------------------------------------------------------------- faults and time

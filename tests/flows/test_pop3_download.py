@@ -166,6 +166,13 @@ def test_messages_stay_for_the_days_they_are_left() -> None:
     assert len(arrivals.times) == 1
 
 
+def test_a_clock_that_was_put_back_keeps_no_message_that_may_go_at_once() -> None:
+    store, arrivals = maildrop(*MAIL), Kept()
+    assert run(store, arrivals, now=9 * DAY, leave_days=1) == Downloaded(3, 0, 3)
+    assert run(store, arrivals, now=8 * DAY, leave_days=1) == Downloaded(0, 0, 3)
+    assert run(store, arrivals, now=8 * DAY, leave_days=0) == Downloaded(0, 3, 0)
+
+
 SCRIPT = """
     S: +OK
     C: CAPA
@@ -648,6 +655,29 @@ def test_P20_P22_messages_without_a_unique_id_are_known_by_their_content() -> No
     assert received == [3, 0, 0, 0]
     assert arrivals.messages == [b"message 1\r\n", b"message 2\r\n", b"message 3\r\n"]
     assert len(arrivals.times) == 3
+
+
+def test_P20_P22_a_unique_id_is_forgotten_though_another_message_without_one_was_refused() -> None:
+    rest = """
+    S: +OK
+    S: 1 a
+    S: 2
+    S: .
+    C: RETR 1
+    S: +OK
+    S: one
+    S: .
+    C: DELE 1
+    S: +OK
+    C: RETR 2
+    S: -ERR not now
+    C: QUIT
+    S: +OK
+    """
+    arrivals = Kept()
+    done = scripted(rest, arrivals)
+    assert (done.received, done.removed, done.left, len(done.refused)) == (1, 1, 1, 1)
+    assert arrivals.times == {}
 
 
 def test_P20_uidl_that_is_announced_and_refused_is_a_failure() -> None:

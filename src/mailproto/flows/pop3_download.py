@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutine
-from math import inf
 from typing import Final
 
 from attrs import field
@@ -114,9 +113,12 @@ class _Run:
         self.refused: dict[int, str] = {}
 
     def age(self, message: int) -> float:
-        """Seconds since a message was received; less than any for one that was not."""
+        """Seconds since a message was received; below 0 for one that was not."""
         name = self._names.get(message)
-        return -inf if name is None or name not in self._kept else self._now - self._kept[name]
+        if name is None or name not in self._kept:
+            return -1.0
+        # A clock may have been put back since.
+        return max(0.0, self._now - self._kept[name])
 
     def remove(self, messages: Sequence[int]) -> Flow[Sequence[int]]:
         """Those of the messages that the server refuses to remove."""

@@ -46,7 +46,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
         return compare(one, other)
 
     compare = hmac.compare_digest
-    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted("pbkdf2_hmac", hashlib.pbkdf2_hmac))
+    for name in ("pbkdf2_hmac", "new", "shake_256"):
+        monkeypatch.setattr(hashlib, name, counted(name, getattr(hashlib, name)))
     monkeypatch.setattr(hmac, "digest", counted("digest", hmac.digest))
     monkeypatch.setattr(hmac, "compare_digest", compared)
     return done

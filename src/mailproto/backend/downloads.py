@@ -33,7 +33,11 @@ class Incoming(Protocol):
         ...
 
     def keep(self, unique_id: str, now: float) -> Maybe[None]:
-        """Store the message and remember its unique-id and the time, in one step, durably."""
+        """Store the message and remember ``unique_id`` and the time, in one step, durably.
+
+        That is any text: where messages share one, a number is behind it, and where a message has
+        none, it is made of its content.
+        """
         ...
 
     def discard(self) -> Maybe[None]:

@@ -128,7 +128,7 @@ class Maildrop:
         self.sizes: array[int] = array("Q")
         self.deleted: set[int] = set()
         self.retrieved: set[int] = set()
-        """Messages that RETR has sent whole."""
+        """Messages that RETR has begun to send; one that breaks off ends the session."""
         self.last: int = 0
         self._internationalized = internationalized
         self._forms = bytearray()

@@ -53,9 +53,9 @@ from mailproto.sasl.saslprep import saslprep
 
 __all__ = ["Context", "Options", "Policy", "serve"]
 
-# Answers to pipelined commands that go out together at most.
 # Ports that only the host itself gives away (RFC 1225, RPOP).
 _RESERVED: Final = 1024
+# Answers to pipelined commands that go out together at most.
 _GROUP: Final = 64
 
 

@@ -197,7 +197,7 @@ class Client(Machine[ClientEvent, ClientItem]):
 
     @property
     def quirks(self) -> frozenset[Quirk]:
-        """What this server was met with beside the RFCs so far."""
+        """What this server was met with beside the RFCs so far, since TLS began."""
         return frozenset(self._quirks)
 
     @property

@@ -83,3 +83,38 @@ def test_P26_a_cancel_is_never_a_login() -> None:
             machine.send(answer)
     machine.send(pop3.Err("cancelled"))
     assert machine.state is State.AUTHORIZATION
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"USER alice", b"PASS x", b"APOP alice " + b"0" * 32, b"AUTH PLAIN", b"AUTH PLAIN AA=="],
+)
+def test_P06_every_login_waits_for_tls(line: bytes) -> None:
+    offer = pop3.Offer(mechanisms=("PLAIN",), stls=True, timestamp="<1.2@example.com>")
+    machine = pop3.Server(offer=offer)
+    machine.accept()
+    event = asked(machine, line)
+    assert isinstance(event, pop3.Invalid)
+    assert event.reply.text == "TLS is needed first: give STLS"
+    under_tls = pop3.Server(offer=offer, tls=True)
+    under_tls.accept()
+    answer = asked(under_tls, line)
+    assert isinstance(answer, pop3.Invalid) is (line == b"PASS x")
+
+
+def test_rfc2449_what_holds_per_user_is_told_before_the_login_only() -> None:
+    """Section 6.5 and 6.7: afterwards it is known."""
+    offer = pop3.Offer(
+        insecure_auth=True,
+        login_delay=pop3.LoginDelay(60, per_user=True),
+        expire=pop3.Expire(30, per_user=True),
+    )
+    machine = pop3.Server(offer=offer)
+    machine.accept()
+    before = machine.capabilities
+    for line in (b"USER alice", b"PASS secret"):
+        asked(machine, line)
+        machine.send(pop3.Ok())
+    after = machine.capabilities
+    assert (before.login_delay, before.expire) == (offer.login_delay, offer.expire)
+    assert (after.login_delay, after.expire) == (pop3.LoginDelay(60), pop3.Expire(30))

@@ -14,7 +14,12 @@ from attrs import evolve
 from mailproto import aio, sasl, smtp
 from mailproto.backend.directory import Users
 from mailproto.backend.store import OverQuota, StoreFailure
-from mailproto.errors import ConnectionLost, DeadlineExceeded, LocalProtocolError
+from mailproto.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+)
 from mailproto.flows.effects import Deadline, Flow, Read, StartTLS, Write, call, read, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
@@ -454,6 +459,34 @@ def test_authentication_under_starttls(mechanism: str, password: str) -> None:
     else:
         assert said == "AUTH was refused: 535 5.7.8 Authentication failed"
         assert origins[0].account is None
+
+
+class Unreachable(Users):
+    """A directory whose store does not answer."""
+
+    def verify(self, credentials: sasl.Credentials) -> str | None:
+        raise StoreFailure
+
+
+def test_a_directory_that_does_not_answer_refuses_nobody_for_good() -> None:
+    directory = Unreachable({"alice": "secret"}, ["example.com"])
+    ctx = evolve(authenticated_context([], insecure=True), directory=directory)
+    client = Session(smtp.Client(allow_insecure_auth=True), "me")
+    plain = [m for m in sasl.MECHANISMS if m.name == "PLAIN"]
+
+    def talk() -> Flow[None]:
+        yield from client.begin()
+        for _ in range(5):
+            with pytest.raises(
+                AuthenticationFailed, match=r"454 4\.7\.0 .* not possible"
+            ) as caught:
+                yield from client.authenticate(
+                    sasl.PasswordCredentials("alice", "secret"), mechanisms=plain
+                )
+            assert caught.value.temporary
+        yield from client.quit()
+
+    converse(serve(ctx.machine(), ctx), talk())
 
 
 def test_P26_authentication_cancelled_or_malformed() -> None:

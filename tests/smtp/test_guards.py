@@ -65,7 +65,7 @@ def test_P30_a_TLS_handshake_is_refused_at_its_first_octet() -> None:
     assert refusal(machine).text == "TLS is not expected here"
 
 
-IDLE = [b"NOOP", b"RSET", b"VRFY x", b"EXPN x", b"HELP", b"EHLO a", b"XFOO"]
+IDLE = [b"NOOP", b"RSET", b"VRFY x", b"EXPN x", b"HELP", b"EHLO a", b"XFOO", b"STARTTLS", b"AUTH X"]
 
 
 @pytest.mark.parity("smtp-server limits of commands and errors")

@@ -63,7 +63,9 @@ HELLOS: Final = frozenset({Ehlo, Helo, Lhlo})
 # Before Python 3.12 looking up a member of an enumeration takes longer than calling a function.
 _BINARY_MIME: Final = BodyType.BINARY_MIME
 
-_IDLE: Final = frozenset({Ehlo, Helo, Lhlo, Noop, Rset, Vrfy, Expn, Help, Etrn, Atrn, OtherCommand})
+_IDLE: Final = frozenset(
+    {Ehlo, Helo, Lhlo, StartTLS, Auth, Noop, Rset, Vrfy, Expn, Help, Etrn, Atrn, OtherCommand}
+)
 _NO_PARAMETERS: Final = frozenset[str]()
 _OUT_OF_SEQUENCE: Final = EnhancedCode(5, 5, 1)
 _BAD_ARGUMENTS: Final = EnhancedCode(5, 5, 4)
@@ -135,7 +137,8 @@ class Session:
         """Take note of a command and its 4yz or 5yz."""
         self.state = after(self.state, kind, code)
         if kind is Auth or kind is AuthResponse:
-            self.failed_authentications += 1
+            # After 4yz nobody knows whether the credentials were right.
+            self.failed_authentications += code >= 500
         elif kind is EndOfMessage or kind is EndOfChunk or kind is Burl:
             self.end_transaction()
 

@@ -950,9 +950,13 @@ def test_pieces_are_sent_again_to_the_next_host(world: World, stack: ExitStack):
     assert b.messages == [b"Subject: x\r\n\r\nhi\r\n"]
 
 
-def test_pieces_that_cannot_be_sent_are_no_fault_of_the_host(world: World, stack: ExitStack):
-    a = add(world, stack, "192.0.2.1", Host())
+@pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
+@pytest.mark.parametrize("offered", ["PIPELINING", "8BITMIME"])
+def test_pieces_that_cannot_be_sent_are_no_fault_of_the_host(
+    world: World, stack: ExitStack, chunking: bool, offered: str
+):
+    a = add(world, stack, "192.0.2.1", Host(extensions=["CHUNKING", offered]))
     b = add(world, stack, "192.0.2.2", Host())
-    with pytest.raises(LocalProtocolError):
-        world.send(relay(), [BOB], content=[CONTENT, b"bare\nnewline\r\n"])
-    assert (a.messages, b.connections) == ([], [])
+    with pytest.raises(LocalProtocolError, match="bare CR or LF"):
+        world.send(relay(), [BOB], content=[b"bare\nnewline\r\n"], chunking=chunking)
+    assert (a.messages, a.commands("BDAT"), b.connections) == ([], [], [])

@@ -438,7 +438,7 @@ class _Delivery:
             # Another host may have 8BITMIME.
             error = unable
         except LocalProtocolError as unable:
-            if session is None or session.machine.state is State.CONTENT:
+            if session is None or session.machine.state is not State.READY:
                 # It is the content itself, of which no server will hear more.
                 raise
             error = unable

@@ -585,6 +585,14 @@ def test_a_host_that_can_have_no_address(facade: Facade, host: str) -> None:
             facade.loop.run(aio.smtp.connect(host, 25, tls="none"))
 
 
+def test_LMTP_has_no_usual_port(facade: Facade) -> None:
+    with pytest.raises(LocalProtocolError, match="give the port"):
+        if facade.loop is None:
+            sync.smtp.connect("localhost", tls="none", lmtp=True)
+        else:
+            facade.loop.run(aio.smtp.connect("localhost", tls="none", lmtp=True))
+
+
 def test_P27_a_reply_nobody_asked_for_answers_nothing(facade: Facade) -> None:
     def talk(conversation: Conversation) -> None:
         _greet(conversation)

@@ -11,12 +11,11 @@ from mailproto.aio import connecting
 from mailproto.aio.relaying import Relay
 from mailproto.aio.server import Server as Listeners
 from mailproto.flows.opening import (
-    SMTP_PORTS,
     Login,
     TLSMode,
     address_literal,
     open_smtp,
-    port_of,
+    smtp_port_of,
 )
 from mailproto.flows.smtp_client import ClosedAtEhlo, Session
 from mailproto.flows.smtp_content import Content
@@ -101,9 +100,10 @@ async def connect(
 ) -> Client:
     """Connect, say EHLO (``lmtp``: LHLO), go over to TLS and log in.
 
-    ``port`` is 465, 587 or 25 by default, as ``tls`` has it. ``login`` is user and password, or
-    credentials of ``mailproto.sasl``. ``domain`` is how the client names itself, by default its
-    address. ``tls_context`` verifies the server, by default against the system's authorities.
+    ``port`` is 465, 587 or 25 by default, as ``tls`` has it; for LMTP it must be given. ``login``
+    is user and password, or credentials of ``mailproto.sasl``. ``domain`` is how the client names
+    itself, by default its address. ``tls_context`` verifies the server, by default against the
+    system's authorities.
     ``bare_newlines=smtp.BareNewlines.REPAIR`` makes each CR or LF of content that is no CRLF one,
     and ``long_lines`` allows lines of more than 998 octets. ``timeout`` is seconds for each phase
     (``smtp.Timeouts``) or for all alike, by default those of RFC 5321 section 4.5.3.2. ``trace``
@@ -122,7 +122,7 @@ async def connect(
     async def attempt(*, extended: bool) -> Client:
         driver = await connecting.dial(
             host,
-            port_of(SMTP_PORTS, tls, port),
+            smtp_port_of(tls, port, lmtp=lmtp),
             tls=tls_context,
             timeout=connect_timeout,
         )

@@ -29,6 +29,7 @@ __all__ = [
     "open_pop3",
     "open_smtp",
     "port_of",
+    "smtp_port_of",
 ]
 
 TLSMode: TypeAlias = Literal["implicit", "starttls", "none"]
@@ -48,6 +49,16 @@ def port_of(ports: Mapping[TLSMode, int], tls: TLSMode, port: int | None) -> int
     """``port``, or the usual one of ``tls``. Raises LocalProtocolError for what is no mode."""
     _check_mode(tls)
     return ports[tls] if port is None else port
+
+
+def smtp_port_of(tls: TLSMode, port: int | None, *, lmtp: bool) -> int:
+    """``port_of`` for SMTP and LMTP. Raises LocalProtocolError for LMTP without a port of its own.
+
+    It is never 25 (RFC 2033).
+    """
+    if lmtp and port is None:
+        raise LocalProtocolError("LMTP has no usual port: give the port of the server")
+    return port_of(SMTP_PORTS, tls, port)
 
 
 def _check_mode(tls: str) -> None:

@@ -66,7 +66,8 @@ class Handler(ABC):
 
     ``None`` accepts; a ``Reply`` of 4yz or 5yz refuses. Methods are called in the order of the
     protocol; ``mail`` begins a transaction, ``end`` or ``abandon`` ends it. A StoreError that
-    leaves a method becomes a 452 or 451.
+    leaves a method becomes a 452 or 451; any other exception, and one of ``abandon`` or
+    ``interrupted``, ends the session by 421 and is logged.
     """
 
     __slots__ = ()

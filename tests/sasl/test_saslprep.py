@@ -66,6 +66,27 @@ def test_preparing_twice_changes_nothing(text: str) -> None:
         assert saslprep(once) == once
 
 
+@pytest.mark.parametrize(
+    ("text", "prepared"),
+    [
+        ("\u00e9" * 512, "\u00e9" * 512),
+        ("\u00e9" * 513, None),
+        ("a" * 20_000, "a" * 20_000),
+        # one character that stands for eighteen
+        ("\ufdfa" * 29, None),
+        ("\u0301\u0327" * 3000, None),
+    ],
+)
+def test_P08_what_strangers_send_is_prepared_up_to_a_length(
+    text: str, prepared: str | None
+) -> None:
+    """Marks that are put into their order take a time that is the square of their number."""
+    assert saslprep(text) == prepared
+    if prepared is None:
+        with pytest.raises(LocalProtocolError, match="over 512 characters"):
+            prepare(text, "password")
+
+
 def test_what_was_unassigned_in_unicode_3_2_is_passed() -> None:
     assert saslprep("\U0001f600") == "\U0001f600"
 

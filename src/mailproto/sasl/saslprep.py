@@ -35,15 +35,26 @@ _PROHIBITED: Final = (stringprep.in_table_c12, *_NOT_IN_A_TRACE, stringprep.in_t
 """Section 2.3."""
 
 
+_LONGEST: Final = 512
+"""Characters of what is not ASCII, as it comes and as it is prepared: a stranger sends it, and
+normalizing takes a time that grows with the square of it."""
+
+
 def saslprep(text: str) -> str | None:
-    """The prepared form of ``text``; ``None`` when it contains what SASLprep prohibits."""
+    """The prepared form of ``text``; ``None`` when it contains what SASLprep prohibits.
+
+    Also ``None`` for over 512 characters, unless all of them are ASCII.
+    """
     if _PRINTABLE_ASCII.fullmatch(text):
         return text
+    if len(text) > _LONGEST:
+        return None
     mapped = "".join(
         " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
     )
     prepared = ucd_3_2_0.normalize("NFKC", mapped)
-    return prepared if _permitted(prepared, _PROHIBITED) else None
+    permitted = len(prepared) <= _LONGEST and _permitted(prepared, _PROHIBITED)
+    return prepared if permitted else None
 
 
 def is_trace(text: str) -> bool:
@@ -65,7 +76,9 @@ def prepare(text: str, what: str) -> str:
     """The prepared form of your own ``what``. Raises LocalProtocolError, also when it is empty."""
     prepared = saslprep(text)
     if not prepared:
-        fault = "is empty" if prepared == "" else "contains what SASLprep (RFC 4013) prohibits"
+        fault = "is empty"
+        if prepared is None:
+            fault = f"contains what SASLprep (RFC 4013) prohibits, or over {_LONGEST} characters"
         raise LocalProtocolError(f"the {what} {fault}")
     return prepared
 

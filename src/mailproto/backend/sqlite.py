@@ -53,7 +53,8 @@ class SQLiteStore:
     """A ``Store`` in the sqlite3 database ``file``, made when it does not exist.
 
     Raises StoreFailure when the file cannot be opened or is something else. ``busy_timeout`` is
-    how many seconds to wait for another process that is writing.
+    how many seconds to wait for another process that is writing. Only one process may serve a
+    file: maildrop locks and listeners are those of a process.
     """
 
     def __init__(self, file: str | os.PathLike[str], *, busy_timeout: float = 10.0) -> None:

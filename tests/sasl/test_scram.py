@@ -526,7 +526,7 @@ def test_a_password_that_saslprep_refuses_is_never_right() -> None:
             sasl.ScramKeys.derive("SCRAM-SHA-256", refused, SALT)
 
 
-@pytest.mark.parametrize("iterations", [1000, 1_000_001])
+@pytest.mark.parametrize("iterations", [1, 1000])
 def test_keys_of_another_making_are_compared_whatever_their_count(iterations: int) -> None:
     salted = hashlib.pbkdf2_hmac("sha256", b"secret", SALT, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()

@@ -10,6 +10,7 @@ import inspect
 import selectors
 import socket
 import time
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from mailproto.errors import (
@@ -201,7 +202,7 @@ class Driver:
         if isinstance(effect, Call):
             result = effect.function()
             if inspect.isawaitable(result):
-                if inspect.iscoroutine(result):
+                if isinstance(result, Coroutine):
                     result.close()
                 raise TypeError("the blocking driver got an awaitable from what it has called")
             return result

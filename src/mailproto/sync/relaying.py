@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -134,6 +134,6 @@ def _run(flow: Flow[T]) -> T:
         except Exception as caught:
             error = caught
         if inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
+            if isinstance(result, Coroutine):
                 result.close()
             raise TypeError("the blocking relay got an awaitable from a resolver")

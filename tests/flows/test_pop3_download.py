@@ -347,6 +347,30 @@ def test_P20_P22_whatever_shares_a_unique_id_comes_once_and_is_not_lost(
     assert (shelf.messages, arrivals.times) == ([], {})
 
 
+def test_a_listing_in_any_order_is_gone_through_by_number() -> None:
+    rest = """
+    S: +OK
+    S: 2 same
+    S: 1 same
+    S: .
+    C: RETR 1
+    S: +OK
+    S: one
+    S: .
+    C: RETR 2
+    S: +OK
+    S: two
+    S: .
+    C: DELE 1
+    S: +OK
+    C: DELE 2
+    S: +OK
+    C: QUIT
+    S: +OK
+    """
+    assert scripted(rest, Kept()) == Downloaded(2, 2, 0)
+
+
 def test_P20_P22_no_unique_id_of_a_server_is_that_of_a_copy() -> None:
     """One with a space in it is kept, too (``Quirk.UNIQUE_ID``)."""
     arrivals = Kept()

@@ -164,3 +164,14 @@ def test_P05_plaintext_that_comes_before_the_handshake_ends_every_machine(name: 
     used.receive_data(b"x")
     with pytest.raises(RemoteProtocolError, match="plaintext was received after"):
         used.next_event()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_P05_plaintext_that_was_there_at_the_handshake_is_never_read(name: str) -> None:
+    """The driver did not look before it began TLS."""
+    used, _ = PAIRS[name]()
+    used.receive_data(b"250 ok\r\n")
+    used.start_tls()
+    assert used.failed
+    with pytest.raises(RemoteProtocolError, match="plaintext was received after"):
+        used.next_event()

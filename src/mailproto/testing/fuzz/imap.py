@@ -8,6 +8,7 @@ from typing import Final
 
 from mailproto import imap
 from mailproto._core.machine import PAUSED
+from mailproto.errors import LocalProtocolError
 from mailproto.testing.fuzz.case import Case, Turn
 from mailproto.testing.fuzz.conversation import Conversation, Violation, heard
 from mailproto.testing.fuzz.flood import check_case
@@ -150,8 +151,8 @@ class _Application:
         text, number = conversation.text(), conversation.decide(200)
         try:
             response = make(text, number, tag or text)
-        except ValueError:
-            return  # a name or a set that cannot even be constructed
+        except (ValueError, LocalProtocolError):
+            return  # a name, a set or a string that cannot even be constructed
         self._say(response)
 
     def _say(self, item: imap.Response) -> bool:
@@ -312,8 +313,8 @@ class _User:
         tag = machine.next_tag
         try:
             command = _COMMANDS[kind](self._conversation.text())
-        except ValueError:
-            return  # a name or a set that cannot even be constructed
+        except (ValueError, LocalProtocolError):
+            return  # a name, a set or a string that cannot even be constructed
         said = self._conversation.say(command)
         if not said or isinstance(command, imap.LiteralChunk):
             return

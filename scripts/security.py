@@ -59,7 +59,10 @@ PROMISES = {
         "Truncated input is never a success; a reply to the content that does not come is unknown."
     ),
     "P22": "Messages are removed only by the commit that the RFC names.",
-    "P23": "The core is typed, pure and without circles.",
+    "P23": (
+        "The core is typed, pure and without circles; its own tests run all but a few of its "
+        "branches (`make coverage`)."
+    ),
     "P24": "Deadlines can be asked for, and transports keep them as totals.",
     "P25": "Only CRLF ends a line.",
     "P26": (

@@ -314,12 +314,12 @@ def test_new_mail_needs_a_place_that_remembers(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def fetch_new(script: Script, directory: Path) -> int:
+def fetch_new(script: Script, directory: Path, *further: str) -> int:
     """The status of ``mailproto fetch --new`` at a POP3 server that plays its part of a script."""
     with sync.Server() as server:
         port = server.listen("127.0.0.1", 0, lambda client: peer(script))
         options = ["--tls=none", "--allow-insecure-auth", "--user=bob", "--protocol=pop3"]
-        given = [*options, "--new", f"--output={directory}"]
+        given = [*options, "--new", f"--output={directory}", *further]
         return main(["fetch", "--host=127.0.0.1", f"--port={port}", *given])
 
 
@@ -357,6 +357,44 @@ def test_P20_what_a_server_does_beside_the_RFCs_is_told(
     names = ("NO_CAPA", "STATUS_SPELLING", "NO_UIDL")
     assert told.err == "".join(f"the server departs from the RFCs: {name}\n" for name in names)
     assert [file.read_bytes() for file in tmp_path.glob("*.eml")] == [b"Subject: x\r\n\r\ntext\r\n"]
+
+
+def test_P20_a_message_that_runs_into_its_final_dot_is_fetched_where_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = transcript("""
+        S: +OK
+        C: CAPA
+        S: +OK
+        S: USER
+        S: .
+        C: USER bob
+        S: +OK
+        C: PASS secret
+        S: +OK
+        C: UIDL
+        S: +OK
+        S: 1 a
+        S: .
+        C: LIST
+        S: +OK
+        S: 1 18
+        S: .
+        C: RETR 1
+        S: +OK
+        S: Subject: x
+        S:
+        S: text.
+        C: QUIT
+        S: +OK
+    """)
+    monkeypatch.setenv("MAILPROTO_PASSWORD", "secret")
+    assert fetch_new(script, tmp_path, "--missing-crlf") == 0
+    assert capsys.readouterr().err == "the server departs from the RFCs: MISSING_CRLF\n"
+    assert [file.read_bytes() for file in tmp_path.glob("*.eml")] == [b"Subject: x\r\n\r\ntext\r\n"]
+    options = ["--user=bob", "--protocol=imap", "--missing-crlf"]
+    assert main(["fetch", "--host=localhost", *options]) == 2
+    assert "--missing-crlf needs --protocol pop3" in capsys.readouterr().err
 
 
 def test_what_a_server_refuses_is_told_and_the_rest_is_fetched(

@@ -66,12 +66,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --new: remove messages N days after they were fetched",
     )
+    parser.add_argument(
+        "--missing-crlf",
+        action="store_true",
+        help="POP3 only: a message that runs into its final dot ends at the size that LIST tells;"
+        " only for servers whose sizes are right",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """List or fetch."""
     if options.user is None:
         raise UsageError("--user is missing: who logs in?")
+    if options.missing_crlf and options.protocol != "pop3":
+        raise UsageError("--missing-crlf needs --protocol pop3")
     if options.delete and (options.output is None or options.list):
         raise UsageError("--delete needs --output: what is removed must be kept somewhere")
     if options.new:
@@ -135,6 +143,7 @@ def _maildrop(options: argparse.Namespace) -> sync.pop3.Client:
         login=login(options),
         tls_context=trust(options.ca),
         allow_insecure_auth=options.allow_insecure_auth,
+        missing_crlf=options.missing_crlf,
         on_quirk=tell,
     )
 

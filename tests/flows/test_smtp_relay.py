@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
@@ -793,6 +795,31 @@ def test_opportunistic_tls_that_fails_is_tried_again_in_clear(world: World, stac
     ]
     assert isinstance(result.attempts[0].error, TLSError)
     assert host.commands("STARTTLS") == ["STARTTLS"]
+
+
+class Breaking(Host):
+    """Breaks the records of TLS once the handshake is done."""
+
+    def serve(self, connection: socket.socket) -> None:
+        self.connections.append([])
+        connection.sendall(b"220 mx\r\n")
+        for reply in (b"250-mx\r\n250 STARTTLS\r\n", b"220 go on\r\n"):
+            self.connections[-1].append(connection.recv(4096).decode().strip())
+            connection.sendall(reply)
+        assert self.tls is not None
+        with self.tls.wrap_socket(connection, server_side=True) as protected:
+            os.write(protected.fileno(), b"250 this is not TLS\r\n")
+            protected.recv(4096)
+
+
+def test_P06_tls_that_breaks_after_the_handshake_is_not_tried_again_in_clear(
+    world: World, stack: ExitStack, tls: ssl.SSLContext
+):
+    host = add(world, stack, "192.0.2.1", Breaking(tls=tls))
+    result = world.send(relay(tls="opportunistic", most_hosts=1), [BOB])
+    assert [(a.tls, a.outcome) for a in result.attempts] == [(True, TEMPORARY)]
+    assert isinstance(result.attempts[0].error, TLSError)
+    assert len(host.connections) == 1
 
 
 def test_P06_no_tls_no_message_where_it_is_required(

@@ -51,6 +51,32 @@ def test_echo_of_more_than_any_buffer_holds():
         driver.close()
 
 
+def test_one_flow_at_a_time(pair):
+    """As in asyncio: neither from another thread, nor from what a flow has called."""
+    driver, theirs = pair
+    problems: list[str] = []
+
+    def again() -> None:
+        try:
+            driver.run(ask(b"x"))
+        except RuntimeError as error:
+            problems.append(str(error))
+
+    def outer() -> Flow[bytes]:
+        yield from call(again)
+        thread = threading.Thread(target=again)
+        thread.start()
+        thread.join()
+        return (yield from ask(b"y"))
+
+    theirs.sendall(b"y")
+    assert driver.run(outer()) == b"y"
+    assert problems == ["another operation is under way on this connection"] * 2
+    assert theirs.recv(99) == b"y"
+    theirs.sendall(b"z")
+    assert driver.run(ask(b"z")) == b"z"
+
+
 def test_peer_is_described():
     seen: list[Peer] = []
 

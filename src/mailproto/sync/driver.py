@@ -103,6 +103,7 @@ class Driver:
         self._alarm: _Alarm | None = None
         self._unread = b""
         self._closed = False
+        self._running = False
 
     @property
     def channel(self) -> TLSChannel | None:
@@ -126,10 +127,15 @@ class Driver:
         An exception that leaves the flow midway (a deadline, an interrupt) closes the connection,
         since nobody could tell what the next reply belongs to. Answers such as CommandFailed
         leave it as it is, and so does what is raised before the flow has done anything.
+        Raises RuntimeError while another flow runs: in another thread, or in what called this.
         """
         if self._closed:
             flow.close()
             raise ConnectionLost("the connection is closed")
+        if self._running:
+            flow.close()
+            raise RuntimeError("another operation is under way on this connection")
+        self._running = True
         result: object = None
         error: Exception | None = None
         begun = False
@@ -153,6 +159,7 @@ class Driver:
                 self.abort()
             raise
         finally:
+            self._running = False
             self._seconds = self._deadline = None
 
     def close(self) -> None:

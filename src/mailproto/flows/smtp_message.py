@@ -107,10 +107,14 @@ def flatten(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:
             del message[name]
     message = _without_binary(message)
     octets = _flattened(message, utf8=utf8, eight_bit=eight_bit)
-    if eight_bit and not (utf8 or octets.partition(b"\r\n\r\n")[0].isascii()):
-        # Fields that came with such octets are only then encoded anew, too.
-        octets = _flattened(message, utf8=False, eight_bit=False)
-    return octets
+    head, end, body = octets.partition(b"\r\n\r\n")
+    if utf8 or head.isascii():
+        return octets
+    # Fields that came with such octets are encoded only where all of a message is.
+    fields = copy.copy(message)
+    fields.set_payload("")
+    head = _flattened(fields, utf8=False, eight_bit=False).partition(b"\r\n\r\n")[0]
+    return head + end + body
 
 
 def _flattened(message: Message, *, utf8: bool, eight_bit: bool) -> bytes:

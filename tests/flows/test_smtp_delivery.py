@@ -393,12 +393,47 @@ def test_local_recipients_get_nothing_when_the_next_hop_refuses(
     assert inbox(store, "bob") == []
 
 
+@pytest.mark.parametrize("end", [b"", b"421 4.3.2 going down\r\n"], ids=["lost", "421"])
+@pytest.mark.parametrize(
+    "recipients", [["a@y.example", "b@y.example"], ["a@y.example", "b@y.example", "c@y.example"]]
+)
+def test_P21_a_next_hop_that_leaves_after_a_recipient_takes_the_transaction_with_it(
+    recipients: list[str], end: bytes
+) -> None:
+    """Nobody would have the message for the one that it had accepted: nothing may be said to be."""
+    store = MemoryStore()
+    hops: list[Hop] = []
+    taken: list[bytes] = []
+
+    def answer(data: bytes) -> bytes:
+        if b"<b@" in data:
+            return end
+        if data.endswith(b"\r\n.\r\n"):
+            taken.append(data)
+        return answering()(data)
+
+    def connect() -> Hop:
+        hops.append(Hop(answer))
+        return hops[-1]
+
+    ctx = context(Role.SUBMISSION, store, connect)  # type: ignore[arg-type]  # Hop is a NextHop
+    addresses: list[str | smtp.SpecialPath] = ["bob@example.com", *recipients]
+    result = deliver(ctx, addresses, sender="alice@example.com", login=True)
+    assert {r.outcome for r in result.recipients} == {Outcome.TEMPORARY}
+    assert taken == []
+    assert inbox(store, "bob") == []
+    # The next transaction begins anew.
+    again = deliver(ctx, ["a@y.example"], sender="alice@example.com", login=True)
+    assert len(again.delivered) == 1
+
+
 def test_one_refused_recipient_does_not_harm_the_others() -> None:
     def answer(data: bytes) -> bytes:
         return b"550 no\r\n" if b"<bad@" in data else answering()(data)
 
-    result, _, _ = relay(answer, ["bad@y.example", "good@y.example"])
-    assert [r.outcome for r in result.recipients] == [Outcome.PERMANENT, Outcome.DELIVERED]
+    for good in ("good@y.example", "bob@example.com"):
+        result, _, _ = relay(answer, ["bad@y.example", good])
+        assert [r.outcome for r in result.recipients] == [Outcome.PERMANENT, Outcome.DELIVERED]
 
 
 def test_what_the_next_hop_cannot_take() -> None:

@@ -159,6 +159,8 @@ class Delivery(Handler):
         self._accounts: dict[str, None] = {}
         self._draft: Draft | None = None
         self._hop: NextHop | None = None
+        # Whether the next hop has accepted a recipient of this transaction.
+        self._promised = False
         self._received = b""
 
     def mail(self, mail: Mail) -> None:
@@ -167,6 +169,7 @@ class Delivery(Handler):
         self._mail = mail
         self._recipients = []
         self._accounts = {}
+        self._promised = False
 
     def rcpt(self, rcpt: Rcpt) -> Flow[Reply | None]:
         """Find the account, or ask the next hop."""
@@ -193,7 +196,12 @@ class Delivery(Handler):
 
     def data(self) -> Flow[Reply | None]:
         """Make ready for the content here, and at the next hop."""
+        if self._stranded:
+            return _HOP_UNREACHABLE
         self._received = self._trace_field()
+        if not self._promised:
+            # It has refused all that were for it.
+            yield from self._close_hop()
         if self._hop is not None:
             refusal: Reply | None = None
             if not self._binary:
@@ -257,6 +265,14 @@ class Delivery(Handler):
     # --- the next hop
 
     @property
+    def _stranded(self) -> bool:
+        """Whether a next hop has left with recipients that were told that all is well.
+
+        No other one knows of them: the client has to begin again.
+        """
+        return self._promised and self._hop is None
+
+    @property
     def _binary(self) -> bool:
         """Whether the content has octets of any kind, and goes by BDAT."""
         return self._mail is not None and self._mail.body is BodyType.BINARY_MIME
@@ -264,6 +280,8 @@ class Delivery(Handler):
     def _relay_to(self, rcpt: Rcpt) -> Flow[Reply | None]:
         assert self._mail is not None
         assert self._connect is not None
+        if self._stranded:
+            return _HOP_UNREACHABLE
         if self._hop is None:
             try:
                 self._hop = yield from call_blocking(self._connect)
@@ -283,7 +301,9 @@ class Delivery(Handler):
         recipient = rcpt_onward(rcpt, self._mail, self._capable(self._hop))
         if isinstance(recipient, Reply):
             return recipient
-        return (yield from self._at_hop(lambda session: session.call(recipient.command)))
+        refusal = yield from self._at_hop(lambda session: session.call(recipient.command))
+        self._promised = self._promised or refusal is None
+        return refusal
 
     def _capable(self, hop: NextHop) -> Hop:
         session = hop.session
@@ -324,8 +344,11 @@ class Delivery(Handler):
             return _HOP_UNREACHABLE
         if reply.positive:
             return None
-        # A 421 here would end the wrong session.
-        return _HOP_UNREACHABLE if reply.code == 421 else reply
+        if reply.code == 421:
+            # Here it would end the wrong session.
+            yield from self._close_hop()
+            return _HOP_UNREACHABLE
+        return reply
 
     def _close_hop(self) -> Flow[None]:
         hop, self._hop = self._hop, None

@@ -585,6 +585,25 @@ def test_a_host_that_can_have_no_address(facade: Facade, host: str) -> None:
             facade.loop.run(aio.smtp.connect(host, 25, tls="none"))
 
 
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_connection_is_closed_once_the_server_has_said_421(facade: Facade, at: int) -> None:
+    def talk(conversation: Conversation) -> None:
+        _greet(conversation)
+        for number in range(1, at + 1):
+            conversation.line()
+            conversation.say(b"421 4.3.2 going down\r\n" if number == at else b"250 ok\r\n")
+
+    with scripted(talk) as (port, _):
+        client = facade.connect("smtp", port, tls="none", timeout=20)
+        with pytest.raises(DeliveryFailed, match=r"421 4\.3\.2 going down") as caught:
+            client.send(CONTENT, ALICE, [BOB])
+        assert caught.value.temporary
+        assert client.closed
+        with pytest.raises(ConnectionLost):
+            client.noop()
+        client.quit()
+
+
 def test_LMTP_has_no_usual_port(facade: Facade) -> None:
     with pytest.raises(LocalProtocolError, match="give the port"):
         if facade.loop is None:

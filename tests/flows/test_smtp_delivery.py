@@ -19,7 +19,7 @@ from mailproto.backend import MemoryStore
 from mailproto.backend.directory import Users
 from mailproto.backend.store import OverQuota, Store, StoreFailure
 from mailproto.errors import ConnectionLost
-from mailproto.flows.effects import Call, Deadline, Flow, Read, Write, read, write
+from mailproto.flows.effects import Call, Close, Deadline, Flow, Read, Write, read, write
 from mailproto.flows.serving import Peer
 from mailproto.flows.shutdown import Shutdown
 from mailproto.flows.smtp_client import Session
@@ -254,7 +254,7 @@ class Hop:
                         flow.throw(ConnectionLost("the hop is gone"))
                     result, self.pending = self.pending, b""
                 else:
-                    assert isinstance(effect, Deadline | Call)
+                    assert isinstance(effect, Deadline | Call | Close)
         except StopIteration as end:
             return end.value
 

@@ -11,7 +11,7 @@ from mailproto.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from mailproto.flows.effects import Deadline, Flow, Write, not_taken, read, too_late, write
+from mailproto.flows.effects import Deadline, Flow, Write, close, not_taken, read, too_late, write
 from mailproto.smtp import Bdat, Body, Challenge, Client, Command, ConnectionClosed, Reply
 from mailproto.smtp.states import NAMES
 
@@ -67,6 +67,9 @@ class Conversation:
             raise
         except DeadlineExceeded:
             raise too_late(machine.waiting_for, seconds) from None
+        if isinstance(event, Reply) and event.code == 421:
+            # The server goes, whatever it was asked (RFC 5321 section 3.8).
+            yield from close()
         return event
 
     def write_content(self) -> Flow[None]:

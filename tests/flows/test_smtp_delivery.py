@@ -316,6 +316,36 @@ def test_submission_relays_what_is_not_local() -> None:
     assert b"Return-Path" not in rest
 
 
+def test_a_store_that_fails_at_DATA_may_be_asked_again_and_the_next_hop_hears_of_it_once() -> None:
+    store = Failing("draft", StoreFailure("broken"))
+    hops: list[Hop] = []
+
+    def connect() -> Hop:
+        hops.append(Hop(answering()))
+        return hops[-1]
+
+    ctx = context(Role.SUBMISSION, store, connect)  # type: ignore[arg-type]  # enough of both
+
+    def talk() -> Flow[list[int]]:
+        client = Session(smtp.Client(allow_insecure_auth=True), "client.example")
+        yield from client.begin()
+        yield from client.authenticate(sasl.PasswordCredentials("alice", "secret"))
+        yield from client.call(smtp.Mail(smtp.Mailbox("alice", "example.com")))
+        for path in ("bob@example.com", "x@y.example"):
+            yield from client.call(smtp.Rcpt(smtp.Mailbox.parse(path)))
+        refused = yield from client.call(smtp.Data())
+        store.at = ""
+        accepted = yield from client.call(smtp.Data())
+        yield from client.content(CONTENT)
+        end = yield from client.call(smtp.EndOfMessage())
+        return [refused.code, accepted.code, end.code]
+
+    store.deliver = store.store.deliver  # type: ignore[assignment,method-assign]  # it works now
+    assert converse(serve(ctx.machine(), ctx, CLIENT), talk())[1] == [451, 354, 250]
+    assert len(inbox(store.store, "bob")) == 1
+    assert hops[0].received.count(b"DATA\r\n") == 1
+
+
 def test_without_a_next_hop_nothing_is_relayed() -> None:
     store = MemoryStore()
     result = deliver(context(Role.SUBMISSION, store), ["x@y.example"], login=True)

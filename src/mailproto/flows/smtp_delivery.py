@@ -202,6 +202,9 @@ class Delivery(Handler):
         if not self._promised:
             # It has refused all that were for it.
             yield from self._close_hop()
+        if self._accounts and self._draft is None:
+            # First, for it can be asked for again, and the next hop hears of DATA once.
+            self._draft = yield from call(self._store.draft)
         if self._hop is not None:
             refusal: Reply | None = None
             if not self._binary:
@@ -210,8 +213,6 @@ class Delivery(Handler):
                 refusal = yield from self._hop_content(self._received)
             if refusal is not None:
                 return refusal
-        if self._accounts:
-            self._draft = yield from call(self._store.draft)
         return None
 
     def content(self, data: bytes) -> Flow[Reply | None]:

@@ -185,6 +185,14 @@ SCRIPT = """
 """
 
 
+RETR = """
+    C: RETR {0}
+    S: +OK
+    S: message {0}
+    S: .
+    """
+
+
 def scripted(rest: str, arrivals: Kept, *, leave_days: float = 0) -> Downloaded:
     session = Session(pop3.Client(tls=True))
 
@@ -381,17 +389,11 @@ def test_P20_P22_no_unique_id_of_a_server_is_that_of_a_copy() -> None:
     S: 3 a 2
     S: .
     """
-    retr = """
-    C: RETR {0}
-    S: +OK
-    S: message {0}
-    S: .
-    """
     dele = """
     C: DELE {0}
     S: +OK
     """
-    for command, number in ((retr, 1), (retr, 2), (dele, 1), (dele, 2), (retr, 3), (dele, 3)):
+    for command, number in ((RETR, 1), (RETR, 2), (dele, 1), (dele, 2), (RETR, 3), (dele, 3)):
         rest += command.format(number)
     assert scripted(rest + "C: QUIT\n    S: +OK\n", arrivals) == Downloaded(3, 3, 0)
     assert arrivals.messages == [b"message 1\r\n", b"message 2\r\n", b"message 3\r\n"]
@@ -656,23 +658,17 @@ def test_P20_P22_messages_without_a_unique_id_are_known_by_their_content() -> No
     S: 3
     S: .
     """
-    retr = """
-    C: RETR {0}
-    S: +OK
-    S: message {0}
-    S: .
-    """
     refused = """
     C: RETR 2
     S: -ERR not now
     """
     quit = "\n    C: QUIT\n    S: +OK\n"
     arrivals = Kept()
-    both = retr.format(2) + retr.format(3)
+    both = RETR.format(2) + RETR.format(3)
     runs = (
-        uidl + retr.format(1) + both + quit,
+        uidl + RETR.format(1) + both + quit,
         uidl + both + quit,
-        uidl + refused + retr.format(3) + quit,
+        uidl + refused + RETR.format(3) + quit,
         uidl + both + quit,
     )
     received = [scripted(run, arrivals, leave_days=1).received for run in runs]

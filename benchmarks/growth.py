@@ -140,7 +140,8 @@ def pop3_client_list(octets: int) -> tuple[bytes, Feed]:
     job = workloads.pop3_client_list(octets // 14)
 
     def feed(chunks: list[bytes]) -> None:
-        assert mailproto.listing(mailproto.pop3.List(), chunks) == job.expected
+        entries = mailproto.listing(mailproto.pop3.List(), chunks)
+        assert mailproto.pairs(entries) == job.expected
 
     return job.given, feed
 

@@ -168,7 +168,8 @@ def pop3_server(given):
 def blocks(values):
     """Entries of 2,000 messages at a time, as the flow makes them."""
     for first in range(0, len(values), 2000):
-        yield dict(enumerate(values[first : first + 2000], first + 1))
+        block = values[first : first + 2000]
+        yield dict(zip(range(first + 1, first + 1 + len(block)), block, strict=True))
 
 
 def pop3_server_list(given):

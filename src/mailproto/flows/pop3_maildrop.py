@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from mailproto.backend.store import Content, Mailbox, MessageInfo, StoreFailure
@@ -196,17 +196,19 @@ class Maildrop:
     def scan_listings(self) -> Iterator[dict[int, int]]:
         """The numbers and sizes of the messages, some at a time."""
         for first in range(0, len(self.sizes), LINES):
-            yield self._left(enumerate(self.sizes[first : first + LINES], first + 1))
+            yield self._left(first + 1, self.sizes[first : first + LINES])
 
     def unique_id_listings(self) -> Iterator[dict[int, str]]:
         """The numbers and unique-ids of the messages, some at a time."""
         prefix = f"{self.uid_validity}."
         for first in range(0, len(self.uids), LINES):
-            uids = enumerate(self.uids[first : first + LINES], first + 1)
-            yield self._left((message, f"{prefix}{uid}") for message, uid in uids)
+            yield self._left(
+                first + 1, [f"{prefix}{uid}" for uid in self.uids[first : first + LINES]]
+            )
 
-    def _left(self, entries: Iterable[tuple[int, T]]) -> dict[int, T]:
-        """Those that are not marked as deleted."""
+    def _left(self, first: int, values: Sequence[T]) -> dict[int, T]:
+        """By the numbers from ``first`` on; only those that are not marked as deleted."""
+        entries = zip(range(first, first + len(values)), values, strict=True)
         deleted = self.deleted
         if not deleted:
             return dict(entries)

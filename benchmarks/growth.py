@@ -152,7 +152,8 @@ def pop3_client_uidl(octets: int) -> tuple[bytes, Feed]:
     job = workloads.pop3_client_uidl(octets // 24)
 
     def feed(chunks: list[bytes]) -> None:
-        assert mailproto.listing(mailproto.pop3.Uidl(), chunks) == job.expected
+        entries = mailproto.listing(mailproto.pop3.Uidl(), chunks)
+        assert mailproto.pairs(entries) == job.expected
 
     return job.given, feed
 
